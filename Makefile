@@ -1,0 +1,62 @@
+# Two commands do all set-up: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+SET ?= cpu
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := deploy/locks/$(SET).txt
+STAMP := $(VENV)/.set-up-$(SET)
+UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test faults bench services services-down lock clean
+
+help:  ## list these targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(STAMP)  ## build .venv from the hashed locks and install the Debian packages (no-op when nothing changed)
+	@sh deploy/services/apt.sh
+
+$(STAMP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; got $$($(PYTHON) -V). Run: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
+	@rm -f $(VENV)/.set-up-*
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x "$(UV)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --require-hashes -r $(LOCK)
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup  ## the main job: a fleet, its forecasts, windows, API and page (ARGS=--once for a single pass)
+	@$(BIN)/zhuge demo $(ARGS)
+
+check: setup  ## lint, types and unit tests, about a minute
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy models stream batch tests zhuge.py
+	@$(BIN)/pytest -q -m "not slow and not browser" $(ARGS)
+
+test: setup  ## everything: check, then the slow tests and the page in a real browser
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy models stream batch tests zhuge.py
+	@$(BIN)/pytest $(ARGS)
+
+faults: setup  ## kill -9 the ingest again and again and compare its aggregates with an undisturbed run
+	@$(BIN)/python tests/faults/kill.py $(ARGS)
+
+bench: setup  ## the figures: `name: value` lines (ARGS=--quick for a minute of it)
+	@$(BIN)/python tests/bench/core.py $(ARGS)
+	@$(BIN)/python tests/bench/demo.py $(ARGS)
+
+services:  ## start the servers that the tests need (none yet: all runs embedded)
+	@echo "nothing to start: this version runs embedded, on SQLite; Kafka, MariaDB, Redis and RocketMQ come with their drivers"
+
+services-down:  ## stop just those servers
+	@echo "nothing to stop: this version starts no server"
+
+lock:  ## compile the locks again after a change of pyproject.toml
+	for set in cpu gpu; do $(BIN)/uv pip compile --quiet pyproject.toml --extra $$set --extra dev --universal --python-version 3.11 --generate-hashes --no-header --output-file deploy/locks/$$set.txt; done
+
+clean:  ## remove .venv, caches and the demo's data
+	rm -rf $(VENV) data .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

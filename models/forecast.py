@@ -1,0 +1,109 @@
+"""The record that the forecast step writes and every answer is made from, and what makes it.
+
+A forecast covers HOURS hours from the first open one, so that 24 are still promised when it is asked at minute 59.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.minutes import HOUR_MIN, STEP_MIN, Minute
+
+HOURS = 26
+STARTS = HOURS * HOUR_MIN // STEP_MIN
+HISTORY_HOURS = 336
+NO_START = 65_535
+
+Floats = npt.NDArray[np.float32]
+
+
+class Rung(IntEnum):
+    """Which step of the fallback ladder answered."""
+
+    REFUSED = 0
+    KIND = 1
+    HOUR_OF_DAY = 2
+    CHAMPION = 3
+
+
+class Reason(IntEnum):
+    """Why a VM has no forecast, or why one is not of the champion's rung."""
+
+    NONE = 0
+    NO_DATA = 1
+    SHORT_HISTORY = 2
+    STALE = 3
+    GAPS = 4
+    MODEL_MISSING = 5
+    UNKNOWN = 6
+    CONSTRAINTS = 7
+
+
+# One VM's forecast as stored: VM-major, so that one VM is read without its 2,499 neighbours.
+# mean, p50, p90: 0.01 % of the allocation, a value an hour. quiet: 255 is the quietest 5-minute start of the record,
+# 0 the busiest. best: index of the 5-minute start of the default window (NO_START: none). data_through: epoch minute,
+# exclusive. coverage: data_coverage_7d in 1/200. inside, scale: in the k-th 5 minutes of an hour the load stands
+# inside[k] / 127 * scale points above the hour's mean.
+FORECAST_DTYPE = np.dtype(
+    [
+        ("mean", "<u2", HOURS),
+        ("p50", "<u2", HOURS),
+        ("p90", "<u2", HOURS),
+        ("quiet", "u1", STARTS),
+        ("best", "<u2"),
+        ("data_through", "<i4"),
+        ("created_at", "<i4"),
+        ("rung", "u1"),
+        ("reason", "u1"),
+        ("coverage", "u1"),
+        ("inside", "i1", HOUR_MIN // STEP_MIN),
+        ("scale", "<f4"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is known of n VMs at `end`, the start of the first open hour.
+
+    mean: float32[n, h], hourly mean in percent, NaN = gap; column j is the hour that starts at end - (h - j) * 60.
+    count: uint8[n, h], samples behind each mean. interval_min: uint8[n], the declared interval.
+    vcpus: float32[n], NaN = unknown. kind: int32[n], a code of (size, cluster). timezones: names, one a VM.
+    shape: int8[n, 288] and scale: float32[n], the day's 5-minute profile: in the 5-minute step s of the UTC day the
+    load stands shape[:, s] / 127 * scale points above its hour's mean.
+    """
+
+    end: Minute
+    mean: Floats
+    count: npt.NDArray[np.uint8]
+    interval_min: npt.NDArray[np.uint8]
+    vcpus: Floats
+    kind: npt.NDArray[np.int32]
+    timezones: tuple[str, ...]
+    shape: npt.NDArray[np.int8]
+    scale: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """mean, p50, p90: float32[n, HOURS] in percent, from `History.end` on; NaN where a forecaster can say nothing."""
+
+    mean: Floats
+    p50: Floats
+    p90: Floats
+
+
+class Forecaster(Protocol):
+    """Anything that turns n histories into n predictions; `rung` and `name` say in the answer who spoke."""
+
+    name: str
+    rung: Rung
+
+    def predict(self, history: History) -> Prediction:
+        """Prediction of the HOURS hours from `history.end` on."""
+        ...

@@ -1,0 +1,190 @@
+"""The backends' protocols: at most four methods each; a driver is chosen by URL in `stream.stores.open`.
+
+Every implementation passes the one conformance suite of its protocol under tests/stream/stores/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.fleet import Life, Placement, Vm
+from models.minutes import Minute, Span
+
+METRIC_CPU = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRow:
+    """One span of one block of one metric.
+
+    mean: float32[SLOTS], percent, NaN = gap (stored as uint16 in 0.01 %, 65535 = gap). count: uint8[SLOTS], minutes
+    behind each mean, 0 where and only where mean is NaN. `step_min` is 5 or 60; `part` and `epoch` name the writer.
+    """
+
+    step_min: int
+    block: int
+    start: Minute
+    part: int
+    epoch: int
+    mean: npt.NDArray[np.float32]
+    count: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRow:
+    """A block's day profile. shape: int8[288, SLOTS], scale: float32[SLOTS] (see `models.forecast.History`).
+
+    `through` is the end of the last hour that went into it, so a replayed hour is not counted twice.
+    """
+
+    block: int
+    through: Minute
+    shape: npt.NDArray[np.int8]
+    scale: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A rectangle of aggregates: mean float32[steps, rows] (NaN = gap) and count uint8[steps, rows].
+
+    Column i * SLOTS + slot is that slot of the i-th block asked for. `rev` is the highest rev among the rows read
+    (0: none).
+    """
+
+    mean: npt.NDArray[np.float32]
+    count: npt.NDArray[np.uint8]
+    rev: int
+
+
+class Changed(NamedTuple):
+    """A row written after the rev that was asked for."""
+
+    rev: int
+    block: int
+    start: Minute
+
+
+class Series(Protocol):
+    """Aggregates by metric: block rows of 5-minute and hourly means, and the day profile."""
+
+    def put(self, metric: str, rows: Sequence[BlockRow], profiles: Sequence[ProfileRow] = ()) -> int:
+        """Upsert all or nothing; returns the highest rev now in force for these rows.
+
+        Idempotent. Per slot the fuller count wins and a tie goes to the new value, so a partial hour never replaces
+        a fuller one; a row of an older epoch than the stored one's is dropped. A row that changes nothing keeps its
+        rev; any other gets `rev = epoch << 32 | n`, higher than every rev before it in its table. A profile replaces
+        the stored one only where its `through` is later.
+        """
+        ...
+
+    def read(self, metric: str, step_min: int, blocks: Sequence[int], span: Span) -> Cells:
+        """The means and counts of these blocks, one step a row; what is not stored is NaN with count 0."""
+        ...
+
+    def changed(self, metric: str, step_min: int, after_rev: int) -> list[Changed]:
+        """Rows with rev > after_rev, by rev."""
+        ...
+
+    def profiles(self, metric: str, blocks: Sequence[int]) -> list[ProfileRow]:
+        """The stored profiles of these blocks; a block without one is left out."""
+        ...
+
+
+class Catalogue(Protocol):
+    """Lives and placements."""
+
+    def put(self, lives: Sequence[Life], placements: Sequence[Placement]) -> None:
+        """Upsert all or nothing, keys (vm_id, created_at) and (vm_id, created_at, from_minute); idempotent.
+
+        StoreError where (block, slot, from_minute) is another life's.
+        """
+        ...
+
+    def lives(self) -> list[Vm]:
+        """Every life that has a placement, by (vm_id, created_at): old lives of a reused id too."""
+        ...
+
+    def find(self, vm_ids: Sequence[str]) -> dict[str, Vm]:
+        """The newest life of each id; unknown ids are left out. Up to 10,000 ids."""
+        ...
+
+    def page(self, prefix: str, after: str, limit: int) -> list[Vm]:
+        """Newest lives whose id starts with `prefix` and sorts after `after` (code point order), at most `limit`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastRow:
+    """A block's forecast. records: FORECAST_DTYPE[SLOTS]; first_minute: start of its first hour; made_at: minute.
+
+    Slots without a life have rung REFUSED and reason UNKNOWN.
+    """
+
+    block: int
+    first_minute: Minute
+    made_at: Minute
+    model: str
+    records: npt.NDArray[np.void]
+
+
+class OneForecast(NamedTuple):
+    """One VM's record (a FORECAST_DTYPE scalar) with what its block row says of it."""
+
+    first_minute: Minute
+    made_at: Minute
+    model: str
+    record: np.void
+
+
+class Forecasts(Protocol):
+    """The latest forecast of each block, overwritten, and the log kept for evaluation."""
+
+    def put(self, rows: Sequence[ForecastRow], *, log: bool) -> None:
+        """Overwrite the blocks' latest; with `log` also keep (block, first_minute, model). All or nothing.
+
+        A row older (by first_minute, then made_at) than the stored latest leaves it as it is.
+        """
+        ...
+
+    def get(self, places: Sequence[tuple[int, int]]) -> list[OneForecast | None]:
+        """The latest record of each (block, slot), in order; None where its block has none."""
+        ...
+
+    def latest(self) -> Iterator[ForecastRow]:
+        """Every block's latest, by block."""
+        ...
+
+    def logged(self, span: Span) -> Iterator[ForecastRow]:
+        """Logged rows whose first_minute lies in `span`, by (first_minute, block)."""
+        ...
+
+
+class Versioned(NamedTuple):
+    """A control record: its version (1 when created, + 1 at each change) and value."""
+
+    version: int
+    value: str
+
+
+class Control(Protocol):
+    """Small records under compare-and-set: the clock, block claims, epochs, committed offsets, hour runs."""
+
+    def get(self, key: str) -> Versioned | None:
+        """The record, or None."""
+        ...
+
+    def list(self, prefix: str) -> dict[str, Versioned]:
+        """Every record whose key starts with `prefix`, by key."""
+        ...
+
+    def apply(self, changes: Sequence[tuple[str, int, str | None]]) -> bool:
+        """(key, expected version, new value), all or nothing; True where every expectation held.
+
+        Expected version 0: the key must be absent. Value None deletes.
+        """
+        ...
