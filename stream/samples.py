@@ -1,0 +1,92 @@
+"""What a source hands to the ingest loop: batches of decoded samples in columns, and the inventory beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.fleet import VmRecord
+from models.minutes import Span
+
+
+class Key(NamedTuple):
+    """Who a sample is about, as its source says it."""
+
+    vm_id: str
+    host: str
+
+
+class Samples(NamedTuple):
+    """n samples in columns. key: int32[n], index into the source's keys. ts_s: int64[n], epoch seconds UTC, any order.
+
+    value: float32[n], in the unit that the source declares.
+    """
+
+    key: npt.NDArray[np.int32]
+    ts_s: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Samples of one partition, from `offset` up to (not including) `next_offset` of its log.
+
+    `records` is the inventory that became known there; it is applied before the samples.
+    """
+
+    part: int
+    offset: int
+    next_offset: int
+    samples: Samples
+    records: tuple[VmRecord, ...] = ()
+
+
+class Source(Protocol):
+    """A log of samples in partitions that can be read again from any offset: a replay now, Kafka later.
+
+    `keys` grows only at its end, so an index stays valid. `unit` is percent, fraction or core_percent; `interval_min`
+    is what the source declares (1 to 60).
+    """
+
+    name: str
+    unit: str
+    interval_min: int
+    parts: int
+    keys: list[Key]
+
+    def seek(self, part: int, offset: int) -> None:
+        """Read `part` from `offset` on (0: from the start)."""
+        ...
+
+    def poll(self) -> list[Batch]:
+        """What has come since, at most one batch a partition; empty when nothing has."""
+        ...
+
+    def caught_up(self, part: int) -> bool:
+        """The source answers and everything it has for `part` has been polled."""
+        ...
+
+
+class Trace(Protocol):
+    """A replayable fleet: recorded (a Parquet file) or synthetic. Deterministic: any split of a span gives the same.
+
+    `span`: the minutes in which something arrives. Keys are spread over `parts` partitions by host, as a broker would.
+    """
+
+    name: str
+    unit: str
+    interval_min: int
+    parts: int
+    keys: list[Key]
+    span: Span
+
+    def samples(self, part: int, span: Span) -> Samples:
+        """What arrives at `part` within `span`, in order of arrival; mostly, but not always, minutes of that span."""
+        ...
+
+    def records(self, part: int, span: Span) -> tuple[VmRecord, ...]:
+        """The inventory records that arrive at `part` within `span`."""
+        ...
