@@ -5,7 +5,7 @@ A forecast covers HOURS hours from the first open one, so that 24 are still prom
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Protocol
 
@@ -107,3 +107,17 @@ class Forecaster(Protocol):
     def predict(self, history: History) -> Prediction:
         """Prediction of the HOURS hours from `history.end` on."""
         ...
+
+
+def slice_history(history: History, end: Minute) -> History:
+    """The same VMs as known at `end`, an earlier or the same whole hour: the columns that end there (views, no copies).
+
+    Shape, scale and kind are left as they are. ValueError where `end` is not the end of one of the columns.
+    """
+    hours = history.mean.shape[1]
+    cut, rest = divmod(history.end - end, HOUR_MIN)
+    if rest or not 0 <= cut < hours:
+        first = history.end - (hours - 1) * HOUR_MIN
+        raise ValueError(f"end of a slice: expected a whole hour from {first} to {history.end}, got {end}")
+    keep = slice(0, hours - cut)
+    return replace(history, end=end, mean=history.mean[:, keep], count=history.count[:, keep])
