@@ -1,0 +1,70 @@
+"""The fleet's clock: one record in the control store that every process reads, and the watermarks that it may follow.
+
+Records: `clock` (the fields of `models.minutes.Clock`; absent: real time) and `watermark/<part>` ({"minute": int}, the
+minute up to which that partition's events have been seen).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from models.errors import StoreError
+from models.minutes import REAL_TIME, Clock, Minute
+from stream.stores.protocols import Control, Versioned
+
+CLOCK_KEY = "clock"
+WATERMARK_PREFIX = "watermark/"
+
+
+def read_clock(control: Control) -> Clock:
+    """The clock in force; real time where none was set. StoreError where the record is not a clock."""
+    record = control.get(CLOCK_KEY)
+    if record is None:
+        return REAL_TIME
+    try:
+        fields = json.loads(record.value)
+        speed = fields["speed"]
+        return Clock(
+            None if speed is None else float(speed), float(fields["origin_minute"]), float(fields["origin_wall_s"])
+        )
+    except (ValueError, TypeError, KeyError):
+        raise _broken(CLOCK_KEY, "speed, origin_minute and origin_wall_s", record) from None
+
+
+def write_clock(control: Control, clock: Clock) -> None:
+    """Put `clock` in force, whatever was there before."""
+    value = json.dumps(asdict(clock))
+    while True:
+        record = control.get(CLOCK_KEY)
+        if control.apply([(CLOCK_KEY, 0 if record is None else record.version, value)]):
+            return
+
+
+def now(control: Control, wall_s: float) -> Minute:
+    """The fleet's current minute, given the wall clock (epoch seconds).
+
+    A clock that follows stands at the highest watermark; before the first one, at its origin. StoreError where a
+    record is not what it should be.
+    """
+    clock = read_clock(control)
+    if clock.speed is not None:
+        return clock.now(wall_s, 0)
+    seen = [_watermark(key, record) for key, record in control.list(WATERMARK_PREFIX).items()]
+    return clock.now(wall_s, max(seen, default=int(clock.origin_minute)))
+
+
+def _watermark(key: str, record: Versioned) -> Minute:
+    try:
+        return int(json.loads(record.value)["minute"])
+    except (ValueError, TypeError, KeyError):
+        raise _broken(key, "a minute", record) from None
+
+
+def _broken(key: str, expected: str, record: Versioned) -> StoreError:
+    return StoreError(
+        f"control record {key!r}",
+        expected=f"JSON with {expected}",
+        got=repr(record.value[:80]),
+        remedy="Another program wrote it: delete the record, or use another control store.",
+    )
