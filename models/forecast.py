@@ -74,8 +74,8 @@ class History:
     mean: float32[n, h], hourly mean in percent, NaN = gap; column j is the hour that starts at end - (h - j) * 60.
     count: uint8[n, h], samples behind each mean. interval_min: uint8[n], the declared interval.
     vcpus: float32[n], NaN = unknown. kind: int32[n], a code of (size, cluster). timezones: names, one a VM.
-    shape: int8[n, 288] and scale: float32[n], the day's 5-minute profile: in the 5-minute step s of the UTC day the
-    load stands shape[:, s] / 127 * scale points above its hour's mean.
+    shape: int8[n, 288] and scale: float32[n, 24], the day's 5-minute profile: in the 5-minute step s of the UTC day the
+    load stands shape[:, s] / 127 * scale[:, s // 12] points above its hour's mean; scale 0 = not known yet.
     """
 
     end: Minute

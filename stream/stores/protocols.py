@@ -37,12 +37,15 @@ class BlockRow:
 
 @dataclass(frozen=True, slots=True)
 class ProfileRow:
-    """A block's day profile. shape: int8[288, SLOTS], scale: float32[SLOTS] (see `models.forecast.History`).
+    """One UTC hour of a block's day profile: shape int8[12, SLOTS], scale float32[SLOTS].
 
-    `through` is the end of the last hour that went into it, so a replayed hour is not counted twice.
+    In the k-th 5 minutes of `hour_of_day` the load stands shape[k] / 127 * scale points above its hour's mean; scale 0
+    where nothing is known yet. A row an hour of the day keeps an hour's write small. `through` is the end of the last
+    hour that went into it, so a replayed hour is not counted twice.
     """
 
     block: int
+    hour_of_day: int
     through: Minute
     shape: npt.NDArray[np.int8]
     scale: npt.NDArray[np.float32]
@@ -91,7 +94,7 @@ class Series(Protocol):
         ...
 
     def profiles(self, metric: str, blocks: Sequence[int]) -> list[ProfileRow]:
-        """The stored profiles of these blocks; a block without one is left out."""
+        """The stored profile rows of these blocks, by (block, hour_of_day); what is not stored is left out."""
         ...
 
 
