@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import BadInput
-from models.minutes import DAY_MIN, utc_offsets_min
+from models.minutes import DAY_MIN, Minute, utc_offsets_min
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _EPOCH_WEEKDAY = 3  # 1 January 1970 was a Thursday
@@ -65,6 +65,18 @@ def blacked_out(rules: tuple[str, ...], timezone: str, minutes: npt.NDArray[np.i
         else:
             covered |= (today & begun) | (yesterday & not_over)
     return covered
+
+
+@lru_cache(maxsize=1024)
+def covered_before(rules: tuple[str, ...], timezone: str, start: Minute, minutes: int) -> npt.NDArray[np.int64]:
+    """How many of the first m minutes from `start` on are covered, m = 0 to `minutes`: int64[minutes + 1].
+
+    Two of its entries tell whether a span is free; few rules serve many VMs, so it is kept, read-only.
+    """
+    covered = blacked_out(rules, timezone, np.arange(start, start + minutes, dtype=np.int64))
+    sums = np.concatenate([[0], np.cumsum(covered)])
+    sums.setflags(write=False)
+    return sums
 
 
 def _minute_of_day(clock: str, text: str) -> int:
