@@ -7,42 +7,67 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.minutes import STEP_MIN
+
 CHUNK_COLUMNS = 32_768  # the running sums stay in the cache; measured best of 4,096 to 65,536
 
 
 class Aggregate(NamedTuple):
-    """mean: float32[columns], percent, NaN where there is no sample; count: uint8[columns], samples behind it."""
+    """mean: float32, percent, NaN where there is no sample; count: uint8, samples behind it; of one shape."""
 
     mean: npt.NDArray[np.float32]
     count: npt.NDArray[np.uint8]
 
 
-def aggregate(minutes: npt.NDArray[np.float32]) -> Aggregate:
-    """Mean and count over the first axis of float32[m, columns]; NaN = gap, no value below 0, m at most 255.
+class Aggregates(NamedTuple):
+    """`steps`: each 5 minutes, [m / 5, columns]; `whole`: all m minutes, [columns]."""
 
-    Minutes are added one by one in float64 in their order, so that a column's bits depend neither on the columns
-    beside it nor on the shape of the array (numpy's own sum would add pairwise where a column stands alone).
+    steps: Aggregate
+    whole: Aggregate
+
+
+def aggregate(minutes: npt.NDArray[np.float32]) -> Aggregates:
+    """Means and counts of float32[m, columns] by 5 minutes and in all; NaN = gap, no value below 0, m = 5, 10 … 60.
+
+    Minutes are added one by one in float64 in their order, first within their 5 minutes and then these, so that a
+    column's bits depend neither on the columns beside it nor on the array's shape (numpy's own sum would add pairwise
+    where a column stands alone).
     """
-    columns = minutes.shape[1]
-    mean = np.empty(columns, dtype=np.float32)
-    count = np.empty(columns, dtype=np.uint8)
+    steps, columns = minutes.shape[0] // STEP_MIN, minutes.shape[1]
+    made = Aggregates(_empty((steps, columns)), _empty((columns,)))
     for start in range(0, columns, CHUNK_COLUMNS):
         part = slice(start, min(start + CHUNK_COLUMNS, columns))
-        mean[part], count[part] = _aggregate_chunk(minutes[:, part])
-    return Aggregate(mean, count)
+        _aggregate_chunk(
+            minutes[:, part], Aggregates(*(Aggregate(a.mean[..., part], a.count[..., part]) for a in made))
+        )
+    return made
 
 
-def _aggregate_chunk(minutes: npt.NDArray[np.float32]) -> Aggregate:
+def _empty(shape: tuple[int, ...]) -> Aggregate:
+    return Aggregate(np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.uint8))
+
+
+def _aggregate_chunk(minutes: npt.NDArray[np.float32], out: Aggregates) -> None:
     columns = minutes.shape[1]
-    total = np.zeros(columns, dtype=np.float64)
-    count = np.zeros(columns, dtype=np.uint8)
+    total, count = np.zeros(columns, dtype=np.float64), np.zeros(columns, dtype=np.uint8)
+    step_total, step_count = np.empty_like(total), np.empty_like(count)
     there = np.empty(columns, dtype=np.bool_)
     value = np.empty(columns, dtype=np.float32)
-    for line in minutes:
-        np.equal(line, line, out=there)  # false for NaN only
-        count += there
-        np.fmax(line, np.float32(0), out=value)  # NaN becomes 0 and no sample is negative: half the time of where=
-        total += value
+    for step in range(minutes.shape[0] // STEP_MIN):
+        step_total.fill(0)
+        step_count.fill(0)
+        for line in minutes[step * STEP_MIN : (step + 1) * STEP_MIN]:
+            np.equal(line, line, out=there)  # false for NaN only
+            step_count += there
+            np.fmax(line, np.float32(0), out=value)  # NaN becomes 0, no sample is negative: half the time of where=
+            step_total += value
+        total += step_total
+        count += step_count
+        _divide(step_total, step_count, Aggregate(out.steps.mean[step], out.steps.count[step]))
+    _divide(total, count, out.whole)
+
+
+def _divide(total: npt.NDArray[np.float64], count: npt.NDArray[np.uint8], out: Aggregate) -> None:
     with np.errstate(invalid="ignore"):
-        mean = (total / count).astype(np.float32)
-    return Aggregate(mean, count)
+        out.mean[:] = total / count
+    out.count[:] = count

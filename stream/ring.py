@@ -78,10 +78,10 @@ class Ring:
             cell = (minute % RING_MIN) * self._rows + row
             _write_cells(self._value.reshape(-1), self._second.reshape(-1), cell, stamp, value)
 
-    def span(self, span: Span) -> npt.NDArray[np.float32]:
-        """The minutes of `span` in order, float32[minutes, rows], NaN = gap. ValueError unless wholly in the ring.
+    def span(self, span: Span, columns: slice) -> npt.NDArray[np.float32]:
+        """The minutes of `span` in order, float32[minutes, columns], NaN = gap. ValueError unless wholly in the ring.
 
-        A view where the span lies in one piece (an epoch-aligned span of 5 minutes mostly does), else a copy.
+        A view where the span lies in one piece, else a copy: ask for a part of the columns at a time.
         """
         head = -1 if self.head is None else self.head
         if span.start <= head - RING_MIN or span.end > head + 1:
@@ -89,8 +89,9 @@ class Ring:
         first = span.start % RING_MIN
         length = span.end - span.start
         if first + length <= RING_MIN:
-            return self._value[first : first + length]
-        return np.concatenate((self._value[first:], self._value[: first + length - RING_MIN]))
+            return self._value[first : first + length, columns]
+        rest = first + length - RING_MIN
+        return np.concatenate((self._value[first:, columns], self._value[:rest, columns]))
 
 
 def _write_cells(

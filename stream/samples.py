@@ -29,6 +29,10 @@ class Samples(NamedTuple):
     ts_s: npt.NDArray[np.int64]
     value: npt.NDArray[np.float32]
 
+    def where(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice) -> Samples:
+        """These samples only: a mask, indices, or a slice (then a view)."""
+        return Samples(self.key[chosen], self.ts_s[chosen], self.value[chosen])
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -1,0 +1,158 @@
+"""The forecast step: a closed hour becomes a forecast and a ranked day of windows for every VM of the fleet."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from models.fleet import SLOTS, Policy, Vm
+from models.forecast import FORECAST_DTYPE, HISTORY_HOURS, NO_START, Forecaster, History, Reason, Rung
+from models.ladder import Served, State, climb, state_of
+from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, ceil_to
+from models.window import INSIDE_ONE, allowed_starts, default_starts, quietness
+from stream.stores.history import read_history
+from stream.stores.open import Stores
+from stream.stores.protocols import ForecastRow
+
+GROUP_BLOCKS = 16  # 40,000 VMs at a time: their history and features stay within some hundred megabytes
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to forecast with, and for when: from `end` (start of the first open hour), as of `now`.
+
+    forecasters: highest rung first. `model` is the name of the set in force. `minutes`: length of the default window.
+    """
+
+    forecasters: Sequence[Forecaster]
+    model: str
+    end: Minute
+    now: Minute
+    stale_after_min: int = 180
+    minutes: int = 10
+    log_every_h: int = 6
+
+    @property
+    def logged(self) -> bool:
+        """Whether this hour's forecasts are kept for evaluation."""
+        return self.end // HOUR_MIN % self.log_every_h == 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """VMs by what became of them. `windows`: those with a default window; `refused` by reason."""
+
+    vms: int = 0
+    forecasts: int = 0
+    windows: int = 0
+    rungs: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+def forecast_fleet(stores: Stores, plan: Plan, progress: Callable[[int, int], None]) -> Outcome:
+    """Forecast every VM's newest life and store it, a group of blocks at a time; `progress(done, all)` counts VMs."""
+    newest = {vm.life.vm_id: vm for vm in sorted(stores.catalogue.lives(), key=lambda vm: vm.life.created_at)}
+    outcome = Outcome()
+    for blocks, vms in _groups(newest.values()):
+        records = _records(stores, plan, vms, outcome)
+        rows = list(_rows(plan, blocks, vms, records))
+        stores.forecasts.put(rows, log=plan.logged)
+        progress(outcome.vms, len(newest))
+    return outcome
+
+
+def _groups(vms: Iterable[Vm]) -> Iterator[tuple[list[int], list[Vm]]]:
+    by_block: dict[int, list[Vm]] = defaultdict(list)
+    for vm in vms:
+        by_block[vm.current.block].append(vm)
+    blocks = sorted(by_block)
+    for start in range(0, len(blocks), GROUP_BLOCKS):
+        group = blocks[start : start + GROUP_BLOCKS]
+        yield group, [vm for block in group for vm in by_block[block]]
+
+
+def _records(stores: Stores, plan: Plan, vms: list[Vm], outcome: Outcome) -> npt.NDArray[np.void]:
+    history = read_history(stores.series, vms, plan.end, HISTORY_HOURS)
+    state = state_of(history)
+    served = climb(history, plan.forecasters, state, plan.now, plan.stale_after_min)
+    _mark_newborn(vms, plan, state, served)
+    records = pack(history, state, served)
+    records["created_at"] = [vm.life.created_at for vm in vms]
+    records["best"] = _best(plan, vms, records)
+    _count(records, outcome)
+    return records
+
+
+def _mark_newborn(vms: list[Vm], plan: Plan, state: State, served: Served) -> None:
+    """A VM too young to have had a whole hour is not one without data."""
+    young = np.array([vm.life.created_at > plan.end - HOUR_MIN for vm in vms])
+    served.reason[young & (state.hours == 0)] = Reason.SHORT_HISTORY
+
+
+def pack(history: History, state: State, served: Served) -> npt.NDArray[np.void]:
+    """The stored records of n VMs, FORECAST_DTYPE[n]; `best` and `created_at` are the caller's to fill in."""
+    records = np.zeros(len(served.rung), dtype=FORECAST_DTYPE)
+    inside_pct = _inside_pct(history)
+    for name in ("mean", "p50", "p90"):
+        hundredths = np.rint(getattr(served.prediction, name) * 100)
+        records[name] = np.nan_to_num(np.clip(hundredths, 0, NO_START - 1), nan=0.0)
+    records["quiet"] = quietness(served.prediction.mean, inside_pct)
+    scale = np.abs(inside_pct).max(axis=1)
+    unit = np.divide(inside_pct, scale[:, None], out=np.zeros_like(inside_pct), where=scale[:, None] > 0)
+    records["inside"], records["scale"] = np.rint(unit * INSIDE_ONE), scale
+    records["data_through"] = state.data_through
+    records["rung"], records["reason"] = served.rung, served.reason
+    records["coverage"] = np.rint(state.coverage * 200)
+    records["best"] = NO_START
+    return records
+
+
+def _inside_pct(history: History) -> npt.NDArray[np.float32]:
+    """float32[n, 12]: points above its hour's mean in each 5 minutes of an hour, the mean over the profile's day."""
+    steps = history.shape.reshape(len(history.shape), 24, 12).astype(np.float32)
+    return np.asarray((steps * (history.scale[:, :, None] / np.float32(INSIDE_ONE))).mean(axis=1), dtype=np.float32)
+
+
+def _best(plan: Plan, vms: list[Vm], records: npt.NDArray[np.void]) -> npt.NDArray[np.uint16]:
+    """Start of each VM's default window within 24 hours, outside of its own blackout hours."""
+    first_step = (ceil_to(max(plan.now, plan.end), STEP_MIN) - plan.end) // STEP_MIN
+    last_step = (plan.now + DAY_MIN - plan.end) // STEP_MIN
+    steps = -(-plan.minutes // STEP_MIN)
+    best = np.full(len(vms), NO_START, dtype=np.uint16)
+    by_policy: dict[tuple[str, tuple[str, ...], bool], list[int]] = defaultdict(list)
+    for index, vm in enumerate(vms):
+        by_policy[_hours(vm.life.policy)].append(index)
+    for (timezone, rules, opt_out), members in by_policy.items():
+        if not opt_out:
+            allowed = allowed_starts(plan.end, timezone, rules, steps)
+            best[members] = default_starts(records["quiet"][members], allowed, steps, first_step, last_step)
+    best[records["rung"] == Rung.REFUSED] = NO_START
+    return best
+
+
+def _hours(policy: Policy) -> tuple[str, tuple[str, ...], bool]:
+    return (policy.timezone if policy.blackout else "UTC", policy.blackout, policy.opt_out)
+
+
+def _count(records: npt.NDArray[np.void], outcome: Outcome) -> None:
+    outcome.vms += len(records)
+    outcome.forecasts += int(np.count_nonzero(records["rung"] != Rung.REFUSED))
+    outcome.windows += int(np.count_nonzero(records["best"] != NO_START))
+    outcome.rungs.update(Rung(r).name.lower() for r in records["rung"].tolist())
+    refused = records["reason"][records["rung"] == Rung.REFUSED]
+    outcome.refused.update(Reason(r).name for r in refused.tolist())
+
+
+def _rows(plan: Plan, blocks: list[int], vms: list[Vm], records: npt.NDArray[np.void]) -> Iterator[ForecastRow]:
+    block_of = np.array([vm.current.block for vm in vms])
+    slot_of = np.array([vm.current.slot for vm in vms])
+    for block in blocks:
+        filled = np.zeros(SLOTS, dtype=FORECAST_DTYPE)
+        filled["rung"], filled["reason"], filled["best"] = Rung.REFUSED, Reason.UNKNOWN, NO_START
+        mine = block_of == block
+        filled[slot_of[mine]] = records[mine]
+        yield ForecastRow(block, plan.end, plan.now, plan.model, filled)
