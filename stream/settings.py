@@ -91,7 +91,7 @@ class Serve(Section):
 class Demo(Section):
     """What `zhuge demo` replays."""
 
-    trace: str = Field(default="synthetic:", min_length=1, description="synthetic: or the path of a Parquet trace.")
+    trace: str = Field(default="synthetic:", min_length=1, description="synthetic: or replay:FILE, a Parquet trace.")
     speed: float = Field(default=60.0, gt=0, le=100_000, description="Speed of the live demo, in times real time.")
 
 
