@@ -1,0 +1,113 @@
+"""Catalogue on SQLite. Text compares by bytes there, and UTF-8 by bytes is code point order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby, islice, takewhile
+from string import Template
+from typing import Any
+
+from models.errors import StoreError
+from models.fleet import Life, Placement, Policy, Vm
+from stream.stores.sqlite import Conflict, Connection, Database
+
+_PUT_LIFE = """INSERT INTO life (vm_id, created_at, cluster, memory_mb, interval_min, policy) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (vm_id, created_at) DO UPDATE SET cluster = excluded.cluster, memory_mb = excluded.memory_mb,
+    interval_min = excluded.interval_min, policy = excluded.policy"""
+_PUT_PLACEMENT = """INSERT INTO placement (vm_id, created_at, from_minute, host, vcpus, block, slot)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (vm_id, created_at, from_minute) DO UPDATE SET host = excluded.host, vcpus = excluded.vcpus,
+    block = excluded.block, slot = excluded.slot"""
+_TENANT = "SELECT vm_id, created_at FROM placement WHERE block = ? AND slot = ? AND from_minute = ?"
+
+_VMS = Template(
+    """SELECT vm_id, created_at, cluster, memory_mb, interval_min, policy, from_minute, host, vcpus, block, slot
+    FROM life JOIN placement USING (vm_id, created_at) $which ORDER BY vm_id, created_at, from_minute"""
+)
+_ALL = _VMS.substitute(which="")
+_NEWEST = _VMS.substitute(
+    which="WHERE vm_id = ? AND created_at = (SELECT max(created_at) FROM placement WHERE vm_id = ?)"
+)
+_IDS = "SELECT DISTINCT vm_id FROM placement WHERE vm_id >= ? AND vm_id > ? ORDER BY vm_id"
+
+
+class SqliteCatalogue:
+    """`protocols.Catalogue`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, lives: Sequence[Life], placements: Sequence[Placement]) -> None:
+        """See the protocol; StoreError too where a placement has no life."""
+        life_rows = (
+            (v.vm_id, v.created_at, v.cluster, v.memory_mb, v.interval_min, _policy_text(v.policy)) for v in lives
+        )
+        placement_rows = ((p.vm_id, p.created_at, p.from_minute, p.host, p.vcpus, p.block, p.slot) for p in placements)
+        with self._database.write() as connection:
+            connection.executemany(_PUT_LIFE, life_rows)
+            try:
+                connection.executemany(_PUT_PLACEMENT, placement_rows)
+            except Conflict as conflict:
+                raise _clash(connection, placements) or conflict from conflict
+
+    def lives(self) -> list[Vm]:
+        """See the protocol."""
+        with self._database.read() as connection:
+            return list(_vms(connection.execute(_ALL)))
+
+    def find(self, vm_ids: Sequence[str]) -> dict[str, Vm]:
+        """See the protocol."""
+        with self._database.read() as connection:
+            return {vm.life.vm_id: vm for vm in _newest(connection, vm_ids)}
+
+    def page(self, prefix: str, after: str, limit: int) -> list[Vm]:
+        """See the protocol."""
+        with self._database.read() as connection:
+            ids = (vm_id for (vm_id,) in connection.execute(_IDS, (prefix, after)))
+            return list(_newest(connection, list(islice(takewhile(lambda i: i.startswith(prefix), ids), limit))))
+
+
+def _newest(connection: Connection, vm_ids: Iterable[str]) -> Iterator[Vm]:
+    for vm_id in vm_ids:
+        yield from _vms(connection.execute(_NEWEST, (vm_id, vm_id)))
+
+
+def _vms(rows: Iterable[tuple[Any, ...]]) -> Iterator[Vm]:
+    """Rows of `_VMS` as VMs. Names of hosts and clusters, of which there are few, are kept once each."""
+    names: dict[str, str] = {}
+    for (vm_id, created_at, cluster, memory_mb, interval_min, policy), group in groupby(rows, key=lambda row: row[:6]):
+        life = Life(vm_id, created_at, names.setdefault(cluster, cluster), memory_mb, interval_min, _policy(policy))
+        placements = tuple(
+            Placement(vm_id, created_at, start, names.setdefault(host, host), vcpus, block, slot)
+            for *_, start, host, vcpus, block, slot in group
+        )
+        yield Vm(life, placements)
+
+
+def _clash(connection: Connection, placements: Sequence[Placement]) -> StoreError | None:
+    """What to say of the first placement whose place another life has; None where there is none."""
+    for placement in placements:
+        place = (placement.block, placement.slot, placement.from_minute)
+        tenant = connection.execute(_TENANT, place).fetchone()
+        if tenant is not None and tenant != (placement.vm_id, placement.created_at):
+            return StoreError(
+                f"placement of {placement.vm_id!r} (created {placement.created_at})",
+                expected=f"block {place[0]}, slot {place[1]} to be free from minute {place[2]}",
+                got=f"{tenant[0]!r} (created {tenant[1]}) in it",
+                remedy="Two writers gave out one slot: see that each block has one claim.",
+            )
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _policy_text(policy: Policy) -> str:
+    fields = [policy.timezone, policy.blackout, policy.max_load_pct, policy.opt_out]
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
+@lru_cache(maxsize=4096)
+def _policy(text: str) -> Policy:
+    timezone, blackout, max_load_pct, opt_out = json.loads(text)
+    return Policy(timezone, tuple(blackout), max_load_pct, opt_out)
