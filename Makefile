@@ -9,12 +9,14 @@ STAMP := $(VENV)/.set-up-$(SET)
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test faults bench services services-down lock clean
+.PHONY: help setup system demo check test lint faults bench services services-down lock clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: $(STAMP)  ## build .venv from the hashed locks and install the Debian packages (no-op when nothing changed)
+setup: system $(STAMP)  ## build .venv from the hashed locks and install the Debian packages (no-op when nothing changed)
+
+system:
 	@sh deploy/services/apt.sh
 
 $(STAMP): $(LOCK) pyproject.toml
@@ -22,24 +24,23 @@ $(STAMP): $(LOCK) pyproject.toml
 	@rm -f $(VENV)/.set-up-*
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x "$(UV)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --require-hashes -r $(LOCK)
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync --quiet --require-hashes $(LOCK)
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup  ## the main job: a fleet, its forecasts, windows, API and page (ARGS=--once for a single pass)
 	@$(BIN)/zhuge demo $(ARGS)
 
-check: setup  ## lint, types and unit tests, about a minute
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy models stream batch tests zhuge.py
+check: lint  ## lint, types and unit tests, about a minute
 	@$(BIN)/pytest -q -m "not slow and not browser" $(ARGS)
 
-test: setup  ## everything: check, then the slow tests and the page in a real browser
+test: lint  ## everything: check, then the slow tests and the page in a real browser
+	@$(BIN)/pytest $(ARGS)
+
+lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy models stream batch tests zhuge.py
-	@$(BIN)/pytest $(ARGS)
 
 faults: setup  ## kill -9 the ingest again and again and compare its aggregates with an undisturbed run
 	@$(BIN)/python tests/faults/kill.py $(ARGS)
@@ -55,8 +56,8 @@ services-down:  ## stop just those servers
 	@echo "nothing to stop: this version starts no server"
 
 lock:  ## compile the locks again after a change of pyproject.toml
-	for set in cpu gpu; do $(BIN)/uv pip compile --quiet pyproject.toml --extra $$set --extra dev --universal --python-version 3.11 --generate-hashes --no-header --output-file deploy/locks/$$set.txt; done
+	for set in cpu gpu; do $(BIN)/uv pip compile --quiet pyproject.toml --extra $$set --extra dev --universal --python-version 3.11 --generate-hashes --no-header --output-file deploy/locks/$$set.txt || exit 1; done
 
-clean:  ## remove .venv, caches and the demo's data
+clean:  ## remove .venv, caches and data/ (the demo's stores, and yours if they lie there)
 	rm -rf $(VENV) data .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,7 +9,7 @@ for package in $(cat "$here/apt.txt"); do
 done
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ]; then
-    echo "Debian packages are missing:$missing. Run: sudo apt-get install --no-install-recommends$missing" >&2
+    echo "Debian packages are missing:$missing. Run: sudo apt-get update && sudo apt-get install --no-install-recommends$missing" >&2
     exit 2
 fi
 echo "installing Debian packages:$missing"
