@@ -49,7 +49,9 @@ class Ingest:
 
     @property
     def counts(self) -> Counter[str]:
-        """Samples by what became of them: accepted, late, ahead, impossible, superseded; over_100 among accepted."""
+        """Samples by what became of them: accepted, late, ahead, impossible, superseded; over_100 among accepted.
+
+        `bad_records` counts inventory records that could not be read."""
         return sum((a.partition.counts for a in self._assigned), Counter())
 
     @property
@@ -88,7 +90,10 @@ class Ingest:
     def _take(self, batch: Batch, latest: Minute) -> None:
         assigned = self._assigned[batch.part]
         for record in batch.records:
-            self._fleet.apply(batch.part, record)
+            try:
+                self._fleet.apply(batch.part, record)
+            except BadInput:  # one bad record neither stops nor skips its neighbours
+                assigned.partition.counts["bad_records"] += 1
         samples = batch.samples
         if self._factor != 1:
             samples = Samples(samples.key, samples.ts_s, samples.value * self._factor)

@@ -183,7 +183,10 @@ class Partition:
     def _advance(self, watermark: Minute, due: Due) -> None:
         """Close what the new watermark closes, before the ring moves on and forgets it."""
         limit = watermark - self._rules.close_delay_min
-        for span in sorted(s for s in self._dirty if s[1] + s[0] <= limit):
+        ends = sorted((start + step_min, step_min) for step_min, start in self._dirty if start + step_min <= limit)
+        for end, step_min in ends:
+            span = (step_min, end - step_min)
+            self._ring.advance(end - 1)  # no further: a span that ends later may need what lies behind
             self._close(*span, self._dirty.pop(span), due)
         oldest = self._oldest(watermark)
         self._closed = {span for span in self._closed if span[1] >= oldest}

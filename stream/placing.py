@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from models.blackout import parse_rule
 from models.fleet import SLOTS, Life, Placement, Vm, VmRecord, owner_at, tenures
-from models.minutes import DAY_MIN, Minute
+from models.minutes import DAY_MIN, Minute, check_timezone
 
 FLAP_MIN = 10
 ALWAYS: Minute = -(2**31)
@@ -129,7 +130,10 @@ class Fleet:
         return self._tenures(part, vm_id, host)
 
     def apply(self, part: int, record: VmRecord) -> None:
-        """What an inventory record says, from its `from_minute` on."""
+        """What an inventory record says, from its `from_minute` on. BadInput where its policy cannot be read."""
+        check_timezone(record.policy.timezone)
+        for rule in record.policy.blackout:
+            parse_rule(rule)
         known = self._lives.get(record.vm_id)
         if known is None or (record.created_at is not None and record.created_at > known.created_at):
             created_at = record.from_minute if record.created_at is None else record.created_at

@@ -1,0 +1,64 @@
+"""A log of samples in memory, and a fleet's stores in a folder: what the ingest tests are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from models.fleet import VmRecord
+from models.minutes import Minute
+from stream.samples import Batch, Key, Samples
+from stream.stores.open import Stores, open_stores
+
+Sample = tuple[int, int, float]  # key, epoch second, value
+
+
+class LogSource:
+    """Batches of one or more partitions, handed out one a partition and round; offsets count batches."""
+
+    def __init__(self, keys: Iterable[tuple[str, str]], log: list[list[Batch]], interval_min: int = 1) -> None:
+        self.name, self.unit, self.interval_min = "log", "percent", interval_min
+        self.parts = len(log)
+        self.keys = [Key(*key) for key in keys]
+        self._log = log
+        self._next = [0] * self.parts
+
+    def seek(self, part: int, offset: int) -> None:
+        self._next[part] = offset
+
+    def poll(self) -> list[Batch]:
+        come = [self._log[part][at] for part, at in enumerate(self._next) if at < len(self._log[part])]
+        for batch in come:
+            self._next[batch.part] += 1
+        return come
+
+    def caught_up(self, part: int) -> bool:
+        return self._next[part] >= len(self._log[part])
+
+
+def samples_of(samples: Iterable[Sample]) -> Samples:
+    columns = list(zip(*samples, strict=True)) or [(), (), ()]
+    return Samples(
+        np.array(columns[0], dtype=np.int32),
+        np.array(columns[1], dtype=np.int64),
+        np.array(columns[2], dtype=np.float32),
+    )
+
+
+def log_of(*batches: Iterable[Sample], part: int = 0, records: dict[int, list[VmRecord]] | None = None) -> list[Batch]:
+    told = records or {}
+    return [
+        Batch(part, offset, offset + 1, samples_of(samples), tuple(told.get(offset, ())))
+        for offset, samples in enumerate(batches)
+    ]
+
+
+def stores_in(folder: Path) -> Stores:
+    url = f"sqlite:{folder / 'zhuge.sqlite'}"
+    return open_stores(url, url, url)
+
+
+def at(minute: Minute, second: int = 0) -> int:
+    return minute * 60 + second
