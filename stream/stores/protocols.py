@@ -79,9 +79,9 @@ class Series(Protocol):
         """Upsert all or nothing; returns the highest rev now in force for these rows.
 
         Idempotent. Per slot the fuller count wins and a tie goes to the new value, so a partial hour never replaces
-        a fuller one; a row of an older epoch than the stored one's is dropped. A row that changes nothing keeps its
-        rev; any other gets `rev = epoch << 32 | n`, higher than every rev before it in its table. A profile replaces
-        the stored one only where its `through` is later.
+        a fuller one; a row of an older epoch than the stored one's is dropped. A row that changes no mean and no count
+        keeps its rev (a newer epoch signs it all the same); any other gets `rev = epoch << 32 | n`, higher than every
+        rev before it in its table. A profile replaces the stored one only where its `through` is later.
         """
         ...
 
@@ -104,7 +104,7 @@ class Catalogue(Protocol):
     def put(self, lives: Sequence[Life], placements: Sequence[Placement]) -> None:
         """Upsert all or nothing, keys (vm_id, created_at) and (vm_id, created_at, from_minute); idempotent.
 
-        StoreError where (block, slot, from_minute) is another life's.
+        StoreError where (block, slot, from_minute) is another life's, or a placement has no life.
         """
         ...
 
@@ -150,7 +150,8 @@ class Forecasts(Protocol):
     def put(self, rows: Sequence[ForecastRow], *, log: bool) -> None:
         """Overwrite the blocks' latest; with `log` also keep (block, first_minute, model). All or nothing.
 
-        A row older (by first_minute, then made_at) than the stored latest leaves it as it is.
+        A row older (by first_minute, then made_at) than the stored latest leaves it as it is; so does one with an
+        older made_at than the logged one of its key.
         """
         ...
 
@@ -188,6 +189,6 @@ class Control(Protocol):
     def apply(self, changes: Sequence[tuple[str, int, str | None]]) -> bool:
         """(key, expected version, new value), all or nothing; True where every expectation held.
 
-        Expected version 0: the key must be absent. Value None deletes.
+        Expected version 0: the key must be absent. Value None deletes. Each key comes at most once.
         """
         ...
