@@ -148,11 +148,12 @@ def _merge(mean: Floats, count: Counts, new_mean: Floats, new_count: Counts) -> 
 
 def _kinds(vcpus: Floats, clusters: Sequence[str]) -> npt.NDArray[np.int32]:
     """A code from 0 up for each (cluster, vcpus to the next power of two); unknown vcpus are a size of their own."""
-    codes: dict[str, int] = {}
-    cluster = np.fromiter((codes.setdefault(name, len(codes)) for name in clusters), np.int64, len(clusters))
+    known: dict[str, int] = {}
+    cluster = np.fromiter((known.setdefault(name, len(known)) for name in clusters), np.int64, len(clusters))
     size = np.nan_to_num(np.ceil(np.log2(np.maximum(vcpus, 1))), nan=-1).astype(np.int64)
     pairs = cluster * 1024 + size  # log2 of a float32 is at most 128
-    return np.unique(pairs, return_inverse=True)[1].astype(np.int32)
+    codes: Ints = np.unique(pairs, return_inverse=True)[1]
+    return codes.astype(np.int32)
 
 
 def _profiles(series: Series, pieces: _Pieces, rows: int) -> tuple[npt.NDArray[np.int8], Floats]:
