@@ -88,6 +88,21 @@ class History:
     shape: npt.NDArray[np.int8]
     scale: Floats
 
+    def rows(self, chosen: slice | npt.NDArray[np.int64]) -> History:
+        """The same hours of some of the VMs."""
+        zones = self.timezones[chosen] if isinstance(chosen, slice) else tuple(self.timezones[i] for i in chosen)
+        return History(
+            self.end,
+            self.mean[chosen],
+            self.count[chosen],
+            self.interval_min[chosen],
+            self.vcpus[chosen],
+            self.kind[chosen],
+            zones,
+            self.shape[chosen],
+            self.scale[chosen],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -121,3 +136,18 @@ def slice_history(history: History, end: Minute) -> History:
         raise ValueError(f"end of a slice: expected a whole hour from {first} to {history.end}, got {end}")
     keep = slice(0, hours - cut)
     return replace(history, end=end, mean=history.mean[:, keep], count=history.count[:, keep])
+
+
+def take_vms(history: History, rows: npt.NDArray[np.int64]) -> History:
+    """The history of the VMs at `rows` (int64[k], any order), as copies."""
+    return replace(
+        history,
+        mean=history.mean[rows],
+        count=history.count[rows],
+        interval_min=history.interval_min[rows],
+        vcpus=history.vcpus[rows],
+        kind=history.kind[rows],
+        timezones=tuple(history.timezones[row] for row in rows),
+        shape=history.shape[rows],
+        scale=history.scale[rows],
+    )
