@@ -16,7 +16,7 @@ class Aggregate(NamedTuple):
     """mean: float32, percent, NaN where there is no sample; count: uint8, samples behind it; of one shape."""
 
     mean: npt.NDArray[np.float32]
-    count: npt.NDArray[np.uint8]
+    count: npt.NDArray[np.uint8]  # type: ignore[assignment]  # hides tuple.count, which nobody wants here
 
 
 class Aggregates(NamedTuple):

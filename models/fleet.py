@@ -8,7 +8,7 @@ placement by event time owns a minute.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from models.minutes import Minute
@@ -108,3 +108,13 @@ def tenures(placements: Sequence[Placement]) -> list[tuple[Placement, Minute]]:
     """Each placement with the minute (exclusive) at which the next one takes over; FOREVER for the last."""
     ends = [p.from_minute for p in placements[1:]] + [FOREVER]
     return list(zip(placements, ends, strict=True))
+
+
+def newest_lives(vms: Iterable[Vm]) -> list[Vm]:
+    """The newest life of each id, in the order in which the ids first come."""
+    newest: dict[str, Vm] = {}
+    for vm in vms:
+        known = newest.get(vm.life.vm_id)
+        if known is None or vm.life.created_at > known.life.created_at:
+            newest[vm.life.vm_id] = vm
+    return list(newest.values())

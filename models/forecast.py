@@ -88,21 +88,6 @@ class History:
     shape: npt.NDArray[np.int8]
     scale: Floats
 
-    def rows(self, chosen: slice | npt.NDArray[np.int64]) -> History:
-        """The same hours of some of the VMs."""
-        zones = self.timezones[chosen] if isinstance(chosen, slice) else tuple(self.timezones[i] for i in chosen)
-        return History(
-            self.end,
-            self.mean[chosen],
-            self.count[chosen],
-            self.interval_min[chosen],
-            self.vcpus[chosen],
-            self.kind[chosen],
-            zones,
-            self.shape[chosen],
-            self.scale[chosen],
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Prediction:

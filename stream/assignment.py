@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from models.errors import BadInput, StoreError
-from models.fleet import Vm
+from models.fleet import Vm, newest_lives
 from models.minutes import DAY_MIN, HOUR_MIN, Minute, Span
 from stream.clock import WATERMARK_PREFIX
 from stream.keys import KeyTable, LastHours
@@ -66,7 +66,7 @@ def assign(source: Source, stores: Stores, rules: Rules) -> tuple[Fleet, LastHou
     _check_source(source, stores.control)
     vms = stores.catalogue.lives()
     slots = [_slots(part, stores.control, vms) for part in range(source.parts)]
-    fleet, last_hours = Fleet(_newest(vms), slots, source.interval_min), LastHours()
+    fleet, last_hours = Fleet(newest_lives(vms), slots, source.interval_min), LastHours()
     assigned = []
     for part in range(source.parts):
         offset, mark = stores.control.get(f"offset/{part}"), stores.control.get(f"{WATERMARK_PREFIX}{part}")
@@ -98,10 +98,6 @@ def _check_source(source: Source, control: Control) -> None:
             got=f"one fed by {'nothing' if record is None else record.value}",
             remedy="Name another store, or start afresh: zhuge demo --fresh.",
         )
-
-
-def _newest(vms: list[Vm]) -> list[Vm]:
-    return list({vm.life.vm_id: vm for vm in sorted(vms, key=lambda vm: vm.life.created_at)}.values())
 
 
 def _slots(part: int, control: Control, vms: list[Vm]) -> Slots:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from models.fleet import SLOTS, Policy, Vm
+from models.fleet import SLOTS, Policy, Vm, newest_lives
 from models.forecast import FORECAST_DTYPE, HISTORY_HOURS, NO_START, Forecaster, History, Reason, Rung
 from models.ladder import Served, State, climb, state_of
 from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, ceil_to
@@ -55,9 +55,9 @@ class Outcome:
 
 def forecast_fleet(stores: Stores, plan: Plan, progress: Callable[[int, int], None]) -> Outcome:
     """Forecast every VM's newest life and store it, a group of blocks at a time; `progress(done, all)` counts VMs."""
-    newest = {vm.life.vm_id: vm for vm in sorted(stores.catalogue.lives(), key=lambda vm: vm.life.created_at)}
+    newest = newest_lives(stores.catalogue.lives())
     outcome = Outcome()
-    for blocks, vms in _groups(newest.values()):
+    for blocks, vms in _groups(newest):
         records = _records(stores, plan, vms, outcome)
         rows = list(_rows(plan, blocks, vms, records))
         stores.forecasts.put(rows, log=plan.logged)

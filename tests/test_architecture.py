@@ -29,7 +29,7 @@ LIBRARIES = {  # who may know each: a path pattern; numpy is everyone's
     "sqlite3": ("stream/stores/sqlite*.py",),
     "starlette": WEB,
     "tomllib": ("stream/settings.py",),
-    "typer": ("zhuge.py", "*/commands.py"),
+    "click": ("zhuge.py", "*/commands*.py"),
     "uvicorn": ("stream/serve.py",),
     "xgboost": ("models/xgb.py",),
 }

@@ -64,14 +64,21 @@ class SqliteCatalogue:
 
     def page(self, prefix: str, after: str, limit: int) -> list[Vm]:
         """See the protocol."""
+        if not _is_text(prefix + after):
+            return []
         with self._database.read() as connection:
             ids = (vm_id for (vm_id,) in connection.execute(_IDS, (prefix, after)))
             return list(_newest(connection, list(islice(takewhile(lambda i: i.startswith(prefix), ids), limit))))
 
 
 def _newest(connection: Connection, vm_ids: Iterable[str]) -> Iterator[Vm]:
-    for vm_id in vm_ids:
+    for vm_id in filter(_is_text, vm_ids):
         yield from _vms(connection.execute(_NEWEST, (vm_id, vm_id)))
+
+
+def _is_text(vm_id: str) -> bool:
+    """False for what JSON lets through and UTF-8 does not, a lone surrogate: no id that is stored can hold one."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in vm_id)
 
 
 def _vms(rows: Iterable[tuple[Any, ...]]) -> Iterator[Vm]:

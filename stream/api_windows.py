@@ -1,0 +1,110 @@
+"""The migration controller's question: windows for one VM, or for thousands in one request."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.calibration import DEFAULT
+from models.minutes import Minute
+from models.window import MAX_WINDOW_MIN, MIN_WINDOW_MIN, Window
+from stream.answer import MAX_K, Question, Subject, answer, check
+from stream.api_deps import Deps, StateIn, VmId, known_subject, minute_of, standing_fields, subjects, window_out
+from stream.api_examples import WINDOW_EXAMPLE, WINDOWS_EXAMPLE, example
+from stream.api_models import WindowAnswer, WindowOut, WindowsAnswer
+from stream.problems import PROBLEMS
+
+MAX_IDS = 10_000
+_ISO = "ISO 8601 with a zone"
+
+router = APIRouter(tags=["windows"], responses=PROBLEMS)
+
+
+class Ask(BaseModel):
+    """Which windows are wanted; what is left out falls to the VM's policy and then to the settings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: Annotated[str | None, Field(alias="from", description=f"{_ISO}; default: now")] = None
+    deadline: Annotated[str | None, Field(description=f"{_ISO}; default: 24 hours from now")] = None
+    minutes: Annotated[int, Field(ge=MIN_WINDOW_MIN, le=MAX_WINDOW_MIN)] = 10
+    max_load: Annotated[float | None, Field(ge=0, le=100, description="mean load in percent, at most")] = None
+    min_confidence: Annotated[float | None, Field(ge=0, le=1)] = None
+    k: Annotated[int, Field(ge=1, le=MAX_K, description="alternatives wanted, the best one among them")] = 3
+    blackout: Annotated[
+        list[str],
+        Field(description="local hours of the VM, on top of its policy's", examples=[["mon-fri 08:00-18:00"]]),
+    ] = []
+
+
+class AskMany(Ask):
+    """The question, asked of many VMs at once."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"ids": ["vm-0042", "vm-0043"], "minutes": 30, "k": 1}}
+    )
+
+    ids: Annotated[list[str], Field(min_length=1, max_length=MAX_IDS)]
+
+
+@router.get(
+    "/v1/vms/{vm_id}/window",
+    operation_id="getWindow",
+    summary="The best window of one VM",
+    responses=example(WINDOW_EXAMPLE),
+)
+def get_window(state: StateIn, vm_id: VmId, ask: Annotated[Ask, Query()]) -> WindowAnswer:
+    """Best window, whether now would do, the earliest that would, and alternatives.
+
+    Where nothing fits, the least bad is given, `flagged`, with reason CONSTRAINTS and what it violates.
+    """
+    minute, question = state.now(), _question(ask)
+    check(question, minute)
+    return window_answer(state.deps, Subject(vm_id, *known_subject(state.deps.stores, vm_id)), question, minute)
+
+
+@router.post(
+    "/v1/windows",
+    operation_id="askWindows",
+    summary="The best windows of many VMs",
+    responses=example(WINDOWS_EXAMPLE),
+)
+def ask_windows(state: StateIn, ask: AskMany) -> WindowsAnswer:
+    """One answer for each id, in order; an id that no VM has is answered with reason UNKNOWN."""
+    minute, question = state.now(), _question(ask)
+    check(question, minute)
+    found = subjects(state.deps.stores, ask.ids)
+    return WindowsAnswer(answers=[window_answer(state.deps, subject, question, minute) for subject in found])
+
+
+def _question(ask: Ask) -> Question:
+    return Question(
+        minutes=ask.minutes,
+        start=minute_of("from", ask.start),
+        deadline=minute_of("deadline", ask.deadline),
+        max_load_pct=ask.max_load,
+        min_confidence=ask.min_confidence,
+        k=ask.k,
+        blackout=tuple(ask.blackout),
+    )
+
+
+def window_answer(deps: Deps, subject: Subject, question: Question, minute: Minute) -> WindowAnswer:
+    """The answer for one VM at `minute`, as the API gives it. BadInput where nobody could be asked this."""
+    calibration = DEFAULT if subject.forecast is None else deps.calibration(subject.forecast.model)
+    found = answer(subject, question, minute, deps.limits, calibration)
+    return WindowAnswer(
+        **standing_fields(found),
+        detail=found.detail,
+        best=_maybe(found.best),
+        now=_maybe(found.now),
+        earliest_acceptable=_maybe(found.earliest_acceptable),
+        alternatives=[window_out(window) for window in found.alternatives],
+        flagged=found.flagged,
+    )
+
+
+def _maybe(window: Window | None) -> WindowOut | None:
+    return None if window is None else window_out(window)

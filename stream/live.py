@@ -1,0 +1,76 @@
+"""One process that ingests and forecasts: replay what is there, and forecast each hour as it closes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from models.fleet import Vm, newest_lives
+from models.minutes import HOUR_MIN, Minute, floor_to
+from stream.champion import Champion
+from stream.clock import now as clock_now
+from stream.forecasting import Outcome, Plan, forecast_fleet
+from stream.ingest import Ingest
+from stream.partition import Rules
+from stream.settings import Settings
+from stream.stores.open import Stores
+
+_PAUSE_S = 0.25
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The rules of closing that are set."""
+    ingest = settings.ingest
+    return Rules(ingest.close_delay_min, ingest.reopen_for_min, ingest.max_ahead_min, ingest.profile_alpha)
+
+
+def _unseen(done: int, of: int) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What the forecast step works with: stores, champion, settings."""
+
+    stores: Stores
+    champion: Champion
+    settings: Settings
+
+    def forecast(self, now: Minute, progress: Callable[[int, int], None] = _unseen) -> Outcome:
+        """Forecast every VM from the first hour that is open at `now`."""
+        forecasters, model = self.champion.in_force()
+        plan = Plan(
+            forecasters=forecasters,
+            model=model,
+            end=self.first_open_hour(now),
+            now=now,
+            stale_after_min=self.settings.windows.stale_after_min,
+            minutes=self.settings.windows.default_minutes,
+            log_every_h=self.settings.forecast.log_every_h,
+        )
+        return forecast_fleet(self.stores, plan, progress)
+
+    def first_open_hour(self, now: Minute) -> Minute:
+        """Start of the hour that is not closed at `now`."""
+        return floor_to(now - self.settings.ingest.close_delay_min, HOUR_MIN)
+
+    def newest(self) -> list[Vm]:
+        """The newest life of every id."""
+        return newest_lives(self.stores.catalogue.lives())
+
+
+def catch_up(ingest: Ingest, progress: Callable[[Minute | None], None]) -> None:
+    """Take everything that the source has now; `progress` gets the watermark after each round."""
+    while ingest.behind:
+        ingest.step()
+        progress(ingest.watermark)
+
+
+def follow(ingest: Ingest, fleet: Fleet, said: Callable[[Outcome], None]) -> None:
+    """Go on for ever: take what comes, and forecast the fleet whenever an hour has closed. Ends by an exception."""
+    while True:
+        if ingest.step():
+            said(fleet.forecast(clock_now(fleet.stores.control, time.time())))
+        if not ingest.behind:
+            time.sleep(_PAUSE_S)
