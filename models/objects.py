@@ -1,134 +1,144 @@
-"""Objects: named bytes that are written once (model sets, champion records, large job results).
+"""Objects that are put once and never changed: model sets, champion records, large results of jobs.
 
-`open_objects` chooses the driver by URL; every driver passes tests/models/test_objects.py.
+A key is a path of one or more parts joined by `/`; a prefix is any beginning of a key, as in an object store.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
-from models.errors import BadInput, StoreError
+from models.errors import BadInput, SetError, StoreError
 
-_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
-_TEMPORARY = ".put-"  # no key starts with a dot, so a half-written object is never listed nor got
+Keys = list[str]  # inside a class that has a method `list`, the type needs another name
 
 
 class Objects(Protocol):
-    """Named bytes. A key is `/`-separated names of letters, digits, `.`, `_` and `-`, none starting with a dot.
+    """A store of immutable objects. BadInput for a key that is none, StoreError where the store itself fails."""
 
-    Every method raises BadInput for another key and StoreError where the storage fails.
-    """
+    def put_once(self, key: str, data: bytes) -> bool:
+        """Store `data` whole and lasting under `key`; False, and nothing changed, where the key exists already."""
 
-    def put(self, key: str, data: bytes) -> bool:
-        """Write an object that is not there yet, whole or not at all; False where the key is taken: nothing changes.
+    def get(self, key: str) -> bytes:
+        """What was put under `key`. SetError where nothing was."""
 
-        Of any number of writers of one key exactly one gets True.
-        """
-        ...
-
-    def get(self, key: str) -> bytes | None:
-        """The object, or None where there is none."""
-        ...
-
-    def list(self, prefix: str) -> list[str]:
-        """Keys that start with `prefix` (any string), sorted by code point."""
-        ...
+    def list(self, prefix: str) -> Keys:
+        """The keys that begin with `prefix` (empty: all), sorted."""
 
     def delete(self, key: str) -> None:
-        """Remove the object; none there is no error."""
-        ...
+        """Remove `key`; nothing happens where it does not exist."""
 
 
-class FileObjects:
-    """Objects as files under a folder, which is made when the first one is put."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def put(self, key: str, data: bytes) -> bool:
-        """See `Objects`: a temporary file, synced, then linked to its name, which fails where the name is taken."""
-        target = self._folder / check_key(key)
-        temporary = target.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                _write_synced(temporary, data)
-                os.link(temporary, target)
-                _sync_folder(target.parent)
-            finally:
-                temporary.unlink(missing_ok=True)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            raise _failed(target, "written", error) from error
-        return True
-
-    def get(self, key: str) -> bytes | None:
-        """See `Objects`."""
-        path = self._folder / check_key(key)
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise _failed(path, "read", error) from error
-
-    def list(self, prefix: str) -> list[str]:
-        """See `Objects`."""
-        keys = []
-        for folder, _, names in os.walk(self._folder, onerror=self._walk_failed):
-            below = Path(folder).relative_to(self._folder)
-            keys += [(below / name).as_posix() for name in names if not name.startswith(".")]
-        return sorted(key for key in keys if key.startswith(prefix))
-
-    def delete(self, key: str) -> None:
-        """See `Objects`; folders stay."""
-        path = self._folder / check_key(key)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise _failed(path, "deleted", error) from error
-
-    def _walk_failed(self, error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
-            raise _failed(self._folder, "listed", error) from error
+def open_objects(url: str) -> Objects:
+    """The store that `url` names: `file:DIR`, relative or absolute, made at the first put. BadInput for another."""
+    scheme, _, rest = url.partition(":")
+    match scheme:
+        case "file" if rest and not rest.startswith("//"):
+            return FileObjects(Path(rest))
+        case _:
+            raise BadInput(
+                "URL of an object store",
+                expected="file:DIR with a folder, relative or absolute",
+                got=repr(url),
+                remedy="Write it like file:data/registry or file:/var/lib/zhuge/registry.",
+            )
 
 
 def check_key(key: str) -> str:
-    """`key` itself where it is one (see `Objects`), else BadInput: nothing outside of the store can be named."""
-    if not _KEY.fullmatch(key):
+    """`key` itself, else BadInput: no part may be empty or begin with a dot (`..`, hidden files, unfinished puts)."""
+    if "\0" in key or any(not part or part.startswith(".") for part in key.split("/")):
         raise BadInput(
-            "object key",
-            expected="names of letters, digits, '.', '_' and '-' between slashes, none starting with a dot",
+            "key of an object",
+            expected="parts joined by /, none of them empty or beginning with a dot",
             got=repr(key),
-            remedy="Name it like sets/00000007/manifest.json.",
+            remedy="Write it like sets/00000001/manifest.json.",
         )
     return key
 
 
-def open_objects(url: str) -> Objects:
-    """The store at `url` (`file:DIR`); BadInput for another scheme."""
-    scheme, _, rest = url.partition(":")
-    match scheme:
-        case "file" if rest:
-            return FileObjects(Path(rest))
-        case _:
-            raise BadInput("registry URL", expected="file:DIR", got=repr(url), remedy="Write it like file:data/models.")
+@dataclass(frozen=True, slots=True)
+class FileObjects:
+    """Objects as files below `root`, on a file system with hard links; safe between threads and processes."""
+
+    root: Path
+
+    def put_once(self, key: str, data: bytes) -> bool:
+        """A link refuses a name that exists, as a rename would not; a crash leaves at most a hidden file."""
+        path = self.root / check_key(key)
+        unfinished = path.parent / f".{uuid4().hex}"
+        with _disk(path):
+            _make_folder(path.parent)
+            try:
+                with unfinished.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.link(unfinished, path)
+            except FileExistsError:
+                return False
+            finally:
+                unfinished.unlink(missing_ok=True)
+            _sync_folder(path.parent)
+        return True
+
+    def get(self, key: str) -> bytes:
+        """The file's bytes."""
+        path = self.root / check_key(key)
+        with _disk(path):
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                raise SetError(
+                    f"object {key}",
+                    expected=f"an object below {self.root}",
+                    got="none",
+                    remedy="Check the registry's URL and whether the object was deleted.",
+                ) from None
+
+    def list(self, prefix: str) -> Keys:
+        """Walks only the folder that the prefix names in full."""
+        folder = prefix.rpartition("/")[0]
+        start = self.root / check_key(folder) if folder else self.root
+        with _disk(start):
+            keys = [path.relative_to(self.root).as_posix() for path in _files(start)]
+        return sorted(key for key in keys if key.startswith(prefix))
+
+    def delete(self, key: str) -> None:
+        """Removes the file; its folder stays."""
+        path = self.root / check_key(key)
+        with _disk(path):
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            _sync_folder(path.parent)
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _files(start: Path) -> Iterator[Path]:
+    """Every finished file below `start`, which need not exist."""
+
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise error
+
+    for folder, _, names in os.walk(start, onerror=fail):
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def _make_folder(folder: Path) -> None:
+    """Like `mkdir -p`, and each new folder's name outlasts a power cut."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new name in `folder` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -136,10 +146,14 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _failed(path: Path, done: str, error: OSError) -> StoreError:
-    return StoreError(
-        f"object {path}",
-        expected=f"a file that can be {done}",
-        got=error.strerror or str(error),
-        remedy="Check the folder's rights, the disk's space, and that the registry's URL names a folder.",
-    )
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"object store at {path}",
+            expected="a folder that can be read and written, with hard links",
+            got=error.strerror or str(error),
+            remedy="Check the path, its permissions and the space left on the disk.",
+        ) from error
