@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby, islice, takewhile
@@ -30,6 +31,7 @@ _ALL = _VMS.substitute(which="")
 _NEWEST = _VMS.substitute(
     which="WHERE vm_id = ? AND created_at = (SELECT max(created_at) FROM placement WHERE vm_id = ?)"
 )
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _IDS = "SELECT DISTINCT vm_id FROM placement WHERE vm_id >= ? AND vm_id > ? ORDER BY vm_id"
 
 
@@ -78,7 +80,7 @@ def _newest(connection: Connection, vm_ids: Iterable[str]) -> Iterator[Vm]:
 
 def _is_text(vm_id: str) -> bool:
     """False for what JSON lets through and UTF-8 does not, a lone surrogate: no id that is stored can hold one."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in vm_id)
+    return _SURROGATE.search(vm_id) is None
 
 
 def _vms(rows: Iterable[tuple[Any, ...]]) -> Iterator[Vm]:
