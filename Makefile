@@ -31,10 +31,10 @@ $(STAMP): $(LOCK) pyproject.toml
 demo: setup  ## the main job: a fleet, its forecasts, windows, API and page (ARGS=--once for a single pass)
 	@$(BIN)/zhuge demo $(ARGS)
 
-check: lint  ## lint, types and unit tests, about a minute
+check: setup lint  ## lint, types and unit tests, about a minute
 	@$(BIN)/pytest -q -m "not slow and not browser" $(ARGS)
 
-test: lint  ## everything: check, then the slow tests and the page in a real browser
+test: setup lint  ## everything: check, then the slow tests and the page in a real browser
 	@$(BIN)/pytest $(ARGS)
 
 lint: setup

@@ -30,13 +30,15 @@ _YEARS = (parse_iso("1900-01-01T00:00Z"), parse_iso("2200-01-01T00:00Z"))  # of 
 class Deps:
     """What an app is made of.
 
-    calibration: the calibration of a model set by its name; wall: epoch seconds, `time.time` outside of tests.
+    calibration: the calibration of a model set by its name; wall: epoch seconds, `time.time` outside of tests;
+    default_minutes: how long a window is where the question does not say.
     """
 
     stores: Stores
     limits: Limits
     calibration: Callable[[str], Calibration]
     wall: Callable[[], float]
+    default_minutes: int = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ REASONS = {
     Reason.STALE: "the newest sample is too old",
     Reason.GAPS: "too many samples are missing",
     Reason.MODEL_MISSING: "no model set is there to answer",
-    Reason.CONSTRAINTS: "nothing fits: the least bad window is given",
 }
 
 router = APIRouter(tags=["fleet"], responses={code: PROBLEMS[code] for code in (500, 503)})

@@ -29,7 +29,9 @@ class Ask(BaseModel):
 
     start: Annotated[str | None, Field(alias="from", description=f"{_ISO}; default: now")] = None
     deadline: Annotated[str | None, Field(description=f"{_ISO}; default: 24 hours from now")] = None
-    minutes: Annotated[int, Field(ge=MIN_WINDOW_MIN, le=MAX_WINDOW_MIN)] = 10
+    minutes: Annotated[
+        int | None, Field(ge=MIN_WINDOW_MIN, le=MAX_WINDOW_MIN, description="default: the settings', 10 if none")
+    ] = None
     max_load: Annotated[float | None, Field(ge=0, le=100, description="mean load in percent, at most")] = None
     min_confidence: Annotated[float | None, Field(ge=0, le=1)] = None
     k: Annotated[int, Field(ge=1, le=MAX_K, description="alternatives wanted, the best one among them")] = 3
@@ -60,7 +62,7 @@ def get_window(state: StateIn, vm_id: VmId, ask: Annotated[Ask, Query()]) -> Win
 
     Where nothing fits, the least bad is given, `flagged`, with reason CONSTRAINTS and what it violates.
     """
-    minute, question = state.now(), _question(ask)
+    minute, question = state.now(), _question(state.deps, ask)
     check(question, minute)
     return window_answer(state.deps, Subject(vm_id, *known_subject(state.deps.stores, vm_id)), question, minute)
 
@@ -73,15 +75,15 @@ def get_window(state: StateIn, vm_id: VmId, ask: Annotated[Ask, Query()]) -> Win
 )
 def ask_windows(state: StateIn, ask: AskMany) -> WindowsAnswer:
     """One answer for each id, in order; an id that no VM has is answered with reason UNKNOWN."""
-    minute, question = state.now(), _question(ask)
+    minute, question = state.now(), _question(state.deps, ask)
     check(question, minute)
     found = subjects(state.deps.stores, ask.ids)
     return WindowsAnswer(answers=[window_answer(state.deps, subject, question, minute) for subject in found])
 
 
-def _question(ask: Ask) -> Question:
+def _question(deps: Deps, ask: Ask) -> Question:
     return Question(
-        minutes=ask.minutes,
+        minutes=deps.default_minutes if ask.minutes is None else ask.minutes,
         start=minute_of("from", ask.start),
         deadline=minute_of("deadline", ask.deadline),
         max_load_pct=ask.max_load,

@@ -79,7 +79,8 @@ class Client:
 
 
 def _path(vm_id: str) -> str:
-    return quote(vm_id, safe="")
+    """The id as one path segment; its dots too, which would else be taken for `.` and `..`."""
+    return quote(vm_id, safe="").replace(".", "%2E")
 
 
 def _named(question: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ A server hands the path over decoded, and then the id `a/window` could not be to
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -62,11 +62,6 @@ def decode_id(segment: str) -> str:
             got=ascii(segment),
             remedy="Encode the id as UTF-8 and then each byte as %XX.",
         ) from None
-
-
-def encode_id(vm_id: str) -> str:
-    """`vm_id` as one path segment; dots too, which a client would else take for `.` and `..`."""
-    return quote(vm_id, safe="").replace(".", "%2E")
 
 
 def _too_long(got_bytes: int) -> BadInput:

@@ -61,4 +61,4 @@ def deps_of(fleet: Fleet) -> Deps:
     """What the API works with."""
     windows = fleet.settings.windows
     limits = Limits(windows.max_load_pct, windows.min_confidence, windows.stale_after_min)
-    return Deps(fleet.stores, limits, fleet.champion.calibration, time.time)
+    return Deps(fleet.stores, limits, fleet.champion.calibration, time.time, windows.default_minutes)

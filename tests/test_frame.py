@@ -20,7 +20,20 @@ HERE = "tests/test_frame.py::test_a_zhuge_command_of_the_readme_runs"
 DRY = "tests/test_frame.py::test_a_make_command_of_the_readme_has_a_recipe"
 
 # Each line of the README's ```sh blocks, in its order, and the test that runs it.
-TESTED: dict[str, str] = {}
+TESTED: dict[str, str] = {
+    "make demo": DRY,
+    "make test": DRY,
+    "make demo ARGS=--once": DRY,
+    'make demo ARGS="--once --trace trace.parquet"': DRY,
+    "zhuge window vm-000010": HERE,
+    "zhuge window vm-000010 --minutes 30 --k 2 --max-load 60": HERE,
+    "zhuge window vm-000010 --json": HERE,
+    "zhuge plot vm-000010 --out vm.png": HERE,
+    "zhuge serve --help": HERE,
+    "zhuge config": HERE,
+    "zhuge --data data/mine replay synthetic:vms=40,days=16": HERE,
+    "zhuge --data data/mine forecast --train": HERE,
+}
 
 
 def commands(markdown: str) -> list[str]:

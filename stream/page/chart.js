@@ -17,15 +17,16 @@ const sources = {
   windows: source('windows', ['left', 'right', 'top', 'alpha', 'expected', 'p90']),
 };
 
-// What repaint() colours: [model, property, variable] each.
+// What repaint() colours: [model, property, the name of its variable] each.
 const painted = [];
 let past;
 let next;
-let nowLines = [];
+const nowLines = [];
+let windowColour = '--window';
 
-export function startCharts() {
-  past = figure(190);
-  next = figure(230);
+export async function startCharts() {
+  past = figure(160);
+  next = figure(210);
   for (const plot of [next, past]) {
     addWindows(plot);
     addLines(plot);
@@ -33,8 +34,11 @@ export function startCharts() {
   }
   repaint();
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', repaint);
-  plotting.show(next, $('plot-next'));
-  plotting.show(past, $('plot-past'));
+  const both = new Bokeh.Document(); // one document: a source belongs to no more
+  both.add_root(next);
+  both.add_root(past);
+  Bokeh.documents.push(both);
+  await Bokeh.embed.add_document_standalone(both, document.body, [$('plot-next'), $('plot-past')]);
 }
 
 export function drawHistory(history) {
@@ -66,7 +70,7 @@ export function drawForecast(forecast) {
     : `Forecast of the next hours: p50 from ${pct(Math.min(...forecast.p50_pct))} to ${pct(Math.max(...forecast.p50_pct))}`);
 }
 
-export function drawWindows(windows, now) {
+export function drawWindows(windows, isFlagged, now) {
   const at = millis(now);
   sources.windows.data = {
     left: windows.map((window) => millis(window.start)),
@@ -77,6 +81,8 @@ export function drawWindows(windows, now) {
     p90: windows.map((window) => window.p90_load_pct),
   };
   for (const line of nowLines) line.location = at;
+  windowColour = isFlagged ? '--warn' : '--window';
+  repaint();
   frame();
 }
 
@@ -101,7 +107,7 @@ function figure(height) {
     x_range: new Bokeh.Range1d({ start: 0, end: 1 }), y_range: new Bokeh.Range1d({ start: 0, end: 100 }),
     outline_line_color: null, background_fill_alpha: 0, border_fill_alpha: 0, min_border_right: 12, min_border_top: 6,
   });
-  const axes = [...plot.xaxis, ...plot.yaxis];
+  const axes = [...plot.xaxes, ...plot.yaxes];
   for (const axis of axes) {
     axis.setv({
       major_tick_line_color: null, minor_tick_line_color: null, axis_label_text_font_style: 'normal',
@@ -110,10 +116,10 @@ function figure(height) {
     paint(axis, 'axis_line_color', '--line');
     paint(axis, 'major_label_text_color', '--muted');
   }
-  plot.yaxis[0].formatter = new Bokeh.PrintfTickFormatter({ format: '%g %%' });
-  plot.yaxis[0].ticker.desired_num_ticks = 4;
-  plot.xaxis[0].formatter = new Bokeh.DatetimeTickFormatter({ hours: '%H:%M', days: '%a %d', months: '%d %b', hourmin: '%H:%M' });
-  for (const grid of [...plot.xgrid, ...plot.ygrid]) paint(grid, 'grid_line_color', '--line');
+  plot.yaxes[0].formatter = new Bokeh.PrintfTickFormatter({ format: '%g %%' });
+  plot.yaxes[0].ticker.desired_num_ticks = 4;
+  plot.xaxes[0].formatter = new Bokeh.DatetimeTickFormatter({ hours: '%H:%M', days: '%a %d', months: '%d %b', hourmin: '%H:%M' });
+  for (const grid of [...plot.xgrids, ...plot.ygrids]) paint(grid, 'grid_line_color', '--line');
   return plot;
 }
 
@@ -140,7 +146,7 @@ function addWindows(plot) {
     left: { field: 'left' }, right: { field: 'right' }, top: { field: 'top' }, bottom: 0, source: sources.windows,
     fill_alpha: { field: 'alpha' }, line_color: null,
   });
-  paint(bands.glyph, 'fill_color', '--window');
+  paint(bands.glyph, 'fill_color', () => windowColour);
 }
 
 function addNow(plot) {
@@ -151,12 +157,12 @@ function addNow(plot) {
 }
 
 function paint(model, property, variable) {
-  painted.push([model, property, variable]);
+  painted.push([model, property, typeof variable === 'string' ? () => variable : variable]);
 }
 
 function repaint() {
   const colours = getComputedStyle(document.documentElement);
   for (const [model, property, variable] of painted) {
-    model.setv({ [property]: colours.getPropertyValue(variable).trim() });
+    model.setv({ [property]: colours.getPropertyValue(variable()).trim() });
   }
 }

@@ -14,7 +14,7 @@ export function renderFleet(fleet) {
   say('data-age', fleet.data_through === null ? '' : `${age(fleet.age_min)}${fleet.stale ? ', too old to answer from' : ''}`);
   $('data-age').classList.toggle('alarm', fleet.stale);
   say('coverage', share(fleet.data_coverage_7d));
-  say('coverage-note', 'of the expected samples came');
+  say('coverage-note', 'of expected samples');
   const refused = of(fleet.rungs, REFUSED);
   say('answered', whole(fleet.vms - refused));
   say('answered-note', `of ${whole(fleet.vms)} VMs`);
@@ -74,28 +74,27 @@ function renderReasons(fleet) {
 
 export function renderHours(answer) {
   const most = Math.max(1, ...answer.hours.map((hour) => hour.windows));
-  const heaviest = Math.max(1, ...answer.hours.map((hour) => hour.fleet_load_pct ?? 0));
-  $('hours').replaceChildren(...answer.hours.map((hour, index) => bar(hour, index === 0, most, heaviest)));
+  const loads = answer.hours.map((hour) => hour.fleet_load_pct).filter((load) => load !== null);
+  const highest = loads.length === 0 ? null : Math.max(...loads);
+  $('hours').replaceChildren(...answer.hours.map((hour, index) => bar(hour, index === 0, most, highest)));
   const planned = answer.hours.reduce((sum, hour) => sum + hour.windows, 0);
-  say('hours-note', answer.hours.length === 0
-    ? 'No forecast yet.'
-    : `${whole(planned)} VMs have a window ahead, ${whole(answer.without_window)} have none. `
-      + `The line's top is ${pct(heaviest)}.`);
+  say('hours-note', `${whole(planned)} VMs have a window ahead, ${whole(answer.without_window)} have none before their `
+    + `next forecast. The fleet's mean load reaches ${pct(highest)}.`);
 }
 
-function bar(hour, first, most, heaviest) {
+function bar(hour, first, most, highest) {
   const label = `${dayTime(hour.start)} UTC: ${whole(hour.windows)} windows, `
     + `expected load in them ${pct(hour.window_load_pct)}, fleet ${pct(hour.fleet_load_pct)}`;
   const column = el('div', { class: 'bar' });
-  column.style.height = `${(100 * hour.windows) / most}%`;
+  column.style.height = hour.windows === 0 ? '0' : `max(2px, ${(100 * hour.windows) / most}%)`;
   const track = el('div', { class: 'track' }, column);
   if (hour.fleet_load_pct !== null) {
     const mark = el('span', { class: 'mark' });
-    mark.style.bottom = `${(95 * hour.fleet_load_pct) / heaviest}%`;
+    mark.style.bottom = `${(95 * hour.fleet_load_pct) / Math.max(1, highest)}%`;
     track.append(mark);
   }
   return el('li', { class: first ? 'first' : '', title: label },
-    el('span', { class: 'count', 'aria-hidden': 'true' }, whole(hour.windows)), track,
+    el('span', { class: 'count', 'aria-hidden': 'true' }, hour.windows === 0 ? '' : whole(hour.windows)), track,
     el('span', { class: 'hour', 'aria-hidden': 'true' }, clockTime(hour.start).slice(0, 2)),
     el('span', { class: 'visually-hidden' }, label));
 }

@@ -10,10 +10,13 @@ import { refreshVm, showVm } from '/page/vm.js';
 const POLL_MS = 3000;
 let fleet = null;
 let timer = 0;
+let polling = false;
 
 const chosen = () => new URLSearchParams(location.hash.slice(1)).get('vm');
 
 async function poll() {
+  if (polling) return;
+  polling = true;
   clearTimeout(timer);
   try {
     const [state, hours] = await Promise.all([get('/v1/fleet'), get('/v1/fleet/windows')]);
@@ -27,7 +30,7 @@ async function poll() {
     renderLost();
     trouble('trouble', error);
   }
-  clearTimeout(timer);
+  polling = false;
   timer = setTimeout(poll, POLL_MS);
 }
 
@@ -37,7 +40,7 @@ async function showFirst() {
   if (id !== undefined) await showVm(id, fleet);
 }
 
-startCharts();
+await startCharts();
 startSearch((id) => { location.hash = new URLSearchParams({ vm: id }).toString(); });
 addEventListener('hashchange', () => {
   const id = chosen();

@@ -6,23 +6,24 @@ import { $, el, say, trouble } from '/page/dom.js';
 import { age, clockTime, dayTime, knownZone, pct, share, whole, words } from '/page/format.js';
 
 const K = 4;
+const BREAKS = { deadline: 'the deadline', blackout: 'blackout hours', max_load: 'the load limit', opt_out: 'the opt-out' };
 
 // The VM that is shown, and the forecast and data that its charts were drawn from.
-let shown = { id: null, drawn: '' };
+let shown = { id: null, drawn: '', missing: '' };
 
 export async function showVm(id, fleet) {
-  shown = { id, drawn: '' };
+  shown = { id, drawn: '', missing: '' };
   await refreshVm(fleet);
 }
 
 export async function refreshVm(fleet) {
   const mine = shown;
-  if (mine.id === null) return;
+  const version = `${fleet.made_at} ${fleet.data_through}`;
+  if (mine.id === null || mine.missing === version) return; // one that nobody knows is looked for when there is news
+  const isNew = version !== mine.drawn;
   try {
-    const version = `${fleet.made_at} ${fleet.data_through}`;
-    const isNew = version !== mine.drawn;
-    const [vm, answer, forecast, history] = await Promise.all([
-      get(vmPath(mine.id)),
+    const vm = await get(vmPath(mine.id));
+    const [answer, forecast, history] = await Promise.all([
       get(vmPath(mine.id, '/window'), { k: String(K) }),
       isNew ? get(vmPath(mine.id, '/forecast')) : null,
       isNew ? get(vmPath(mine.id, '/history')) : null,
@@ -35,12 +36,15 @@ export async function refreshVm(fleet) {
       drawForecast(forecast);
       mine.drawn = version;
     }
-    drawWindows(windowsOf(answer), fleet.now);
+    drawWindows(windowsOf(answer), answer.flagged, fleet.now);
     renderVm(vm, answer);
   } catch (error) {
     if (mine !== shown) return;
-    if (error.status === 404) $('vm-body').hidden = true;
-    if (error.status === 404) renderHead(mine.id, []);
+    if (error.status === 404) {
+      mine.missing = version;
+      $('vm-body').hidden = true;
+      renderHead(mine.id, []);
+    }
     trouble('vm-trouble', error);
   }
 }
@@ -70,6 +74,7 @@ function renderHead(id, facts) {
 
 function renderBest(answer, zone) {
   const box = $('best');
+  for (const id of ['windows-table', 'figure-next']) $(id).hidden = answer.best === null;
   box.className = answer.best === null ? 'best refused' : answer.flagged ? 'best flagged' : 'best';
   if (answer.best === null) {
     box.replaceChildren(el('h3', {}, 'No window'), el('p', { class: 'when' }, answer.reason ?? 'none'),
@@ -100,22 +105,20 @@ function row(name, window, zone) {
   const fits = window.acceptable;
   return el('tr', {}, el('th', { scope: 'row' }, name),
     el('td', {}, dayTime(window.start, zone), ...(zone === 'UTC' ? [' UTC'] : [' ', el('small', {}, `${clockTime(window.start)} UTC`)])),
-    el('td', {}, pct(window.expected_load_pct)), el('td', {}, pct(window.p90_load_pct)),
-    el('td', {}, share(window.confidence, 0)),
-    el('td', { class: fits ? 'ok' : 'warn' }, fits ? 'acceptable' : `breaks ${window.violates.map(words).join(', ')}`));
+    el('td', {}, pct(window.expected_load_pct)), el('td', { 'data-unit': 'P90' }, pct(window.p90_load_pct)),
+    el('td', { 'data-unit': 'sure' }, share(window.confidence, 0)),
+    el('td', { class: fits ? 'ok' : 'warn' }, fits ? 'acceptable' : `breaks ${window.violates.map((name) => BREAKS[name] ?? words(name)).join(', ')}`));
 }
 
-const emptyRow = (name) => el('tr', {}, el('th', { scope: 'row' }, name), el('td', {}, 'none'), el('td', {}, '–'),
-  el('td', {}, '–'), el('td', {}, '–'), el('td', {}, ''));
+const emptyRow = (name) =>
+  el('tr', {}, el('th', { scope: 'row' }, name), el('td', { colspan: '5' }, 'none before the deadline'));
 
 function why(answer) {
-  const parts = [];
-  if (answer.reason !== null) parts.push(answer.detail === '' ? answer.reason : `${answer.reason}: ${answer.detail}`);
-  parts.push(answer.rung === 'refused' ? 'Nobody answers for this VM' : `Answered by ${words(answer.rung)} (${answer.model})`);
-  if (answer.made_at !== null) parts.push(`made ${dayTime(answer.made_at)} UTC`);
-  if (answer.data_through !== null) parts.push(`data through ${dayTime(answer.data_through)} UTC, ${age(answer.age_min)}`);
-  if (answer.data_coverage_7d !== null) parts.push(`coverage of 7 days ${share(answer.data_coverage_7d)}`);
-  return `${parts.join(' · ')}.`;
+  const parts = [answer.reason === null ? answer.detail : `${answer.reason}: ${answer.detail}`];
+  if (answer.model !== null) parts.push(`Model ${answer.model}, made ${dayTime(answer.made_at)} UTC.`);
+  if (answer.data_through !== null) parts.push(`Data through ${dayTime(answer.data_through)} UTC, ${age(answer.age_min)}.`);
+  if (answer.data_coverage_7d !== null) parts.push(`Coverage of 7 days ${share(answer.data_coverage_7d)}.`);
+  return parts.join(' ');
 }
 
 function windowsOf(answer) {

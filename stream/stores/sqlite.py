@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -112,11 +113,24 @@ def _connect(path: Path) -> Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         if not _is_ours(connection):
             _create(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _switch_to_wal(connection: Connection) -> None:
+    # Where several processes open a new file at once, SQLite refuses this statement without waiting for the others.
+    until_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
+                raise
+            time.sleep(0.005)
 
 
 def _is_ours(connection: Connection) -> bool:
