@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from models.calibration import DEFAULT
 from models.minutes import Minute
@@ -18,6 +18,16 @@ from stream.problems import PROBLEMS
 
 MAX_IDS = 10_000
 _ISO = "ISO 8601 with a zone"
+
+
+def _text(vm_id: str) -> str:
+    """JSON can hold half a character (\\ud800), which nothing else can: no store, no address, no answer."""
+    try:
+        vm_id.encode()
+    except UnicodeEncodeError:
+        raise ValueError("whole characters") from None
+    return vm_id
+
 
 router = APIRouter(tags=["windows"], responses=PROBLEMS)
 
@@ -48,7 +58,7 @@ class AskMany(Ask):
         extra="forbid", json_schema_extra={"example": {"ids": ["vm-0042", "vm-0043"], "minutes": 30, "k": 1}}
     )
 
-    ids: Annotated[list[str], Field(min_length=1, max_length=MAX_IDS)]
+    ids: Annotated[list[Annotated[str, AfterValidator(_text)]], Field(min_length=1, max_length=MAX_IDS)]
 
 
 @router.get(

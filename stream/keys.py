@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from models.fleet import SLOTS
+from models.fleet import FOREVER, SLOTS
 from models.minutes import Minute
 from stream.placing import ALWAYS, SILENCE_MIN, Fleet, Slots, Tenure
 from stream.samples import Key
@@ -45,12 +45,14 @@ class KeyTable:
         self._silent = np.zeros(0, dtype=np.bool_)
         self._silent_hour: Minute | None = None
         self._stale = False
+        # The latest start and the earliest end of all tenures: a batch between them needs no look at each key's own.
+        self._bounds: tuple[Minute, Minute] | None = None
         fleet.watch(self._forget)
 
     def _forget(self, vm_id: str) -> None:
         """The placements of this VM have changed: look its keys up again."""
         self._row[list(self._keys_of.get(vm_id, ()))] = _UNKNOWN
-        self._stale = True
+        self._stale, self._bounds = True, None
 
     def rows(
         self, keys: Sequence[Key], key: npt.NDArray[np.int32], minute: npt.NDArray[np.int64], hour: Minute
@@ -72,7 +74,12 @@ class KeyTable:
         self, keys: Sequence[Key], key: npt.NDArray[np.int32], minute: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int32]:
         row = self._row[key]
-        doubtful = (row < 0) | (minute < self._start[key]) | (minute >= self._end[key])
+        doubtful = row < 0
+        if self._bounds is None:
+            known = self._row >= 0
+            self._bounds = (int(self._start[known].max(initial=ALWAYS)), int(self._end[known].min(initial=FOREVER)))
+        if minute.min() < self._bounds[0] or minute.max() >= self._bounds[1]:
+            doubtful |= (minute < self._start[key]) | (minute >= self._end[key])
         if self._silent.any():
             doubtful |= self._silent[np.minimum(row, len(self._silent) - 1)]
         if doubtful.any():
@@ -119,6 +126,7 @@ class KeyTable:
             newest = tenures[-1]
             self._row[index] = self._slots.local(newest.row)
             self._start[index], self._end[index] = newest.start, newest.end
+            self._bounds = None
         return tenures
 
     def _silent_since(self, vm_id: str, minute: Minute) -> bool:

@@ -53,6 +53,16 @@ class Rules:
         return ceil_to(watermark - HOUR_MIN - self.close_delay_min - self.reopen_for_min, HOUR_MIN)
 
 
+class _Piece(NamedTuple):
+    """Samples of one hour, in columns: key int32[n], minute int64[n], second uint8[n], value float32[n]."""
+
+    hour: Minute
+    key: npt.NDArray[np.int32]
+    minute: npt.NDArray[np.int64]
+    second: npt.NDArray[np.uint8]
+    value: npt.NDArray[np.float32]
+
+
 class ClosedHour(NamedTuple):
     """An hour of one block as it is first written: mean float32[SLOTS] and its twelve 5-minute means [12, SLOTS]."""
 
@@ -100,13 +110,15 @@ class Partition:
         Samples after minute `latest` are refused. `loud`: count what is refused; a replay counts nothing twice.
         """
         due = Due()
-        minute = samples.ts_s // 60
+        minute: npt.NDArray[np.int64] = samples.ts_s // 60
         good = self._possible(samples.value, minute, latest, loud=loud)
         if not good.all():
             samples = samples.where(good)
             minute = minute[good]
+        second = (samples.ts_s - minute * 60).astype(np.uint8)
         for hour, chosen in _by_hour(minute):
-            self._take_hour(keys, samples.where(chosen), hour, offset, due, loud=loud)
+            piece = _Piece(hour, samples.key[chosen], minute[chosen], second[chosen], samples.value[chosen])
+            self._take_hour(keys, piece, offset, due, loud=loud)
         return due
 
     def tick(self, now: Minute) -> Due:
@@ -143,41 +155,41 @@ class Partition:
             self.counts["over_100"] += int(np.count_nonzero(sane & timely & (value > 100)))
         return sane & timely
 
-    def _take_hour(
-        self, keys: Sequence[Key], piece: Samples, hour: Minute, offset: int, due: Due, *, loud: bool
-    ) -> None:
-        minute = piece.ts_s // 60
-        last = int(minute.max())
+    def _take_hour(self, keys: Sequence[Key], piece: _Piece, offset: int, due: Due, *, loud: bool) -> None:
+        hour, last = piece.hour, int(piece.minute.max())
         if self.watermark is not None and hour < self._oldest(self.watermark):
-            self.counts["late"] += len(minute) if loud else 0
+            self.counts["late"] += len(piece.minute) if loud else 0
             return
         if self._floor is not None and hour < self._floor:
             return  # stored by the predecessor, who had the whole hour
         if self.watermark is None or last > self.watermark:
             self._advance(last, due)
-        row = self._table.rows(keys, piece.key, minute, hour)
+        row = self._table.rows(keys, piece.key, piece.minute, hour)
         self._ring.grow(len(self._slots.blocks) * SLOTS)
         owned = row >= 0
         if loud:
             self.counts["accepted"] += int(np.count_nonzero(owned))
             self.counts["superseded"] += int(np.count_nonzero(~owned))
         if not owned.all():
-            minute, row, piece = minute[owned], row[owned], piece.where(owned)
-        if len(minute):
-            self._ring.write(minute, row, (piece.ts_s % 60).astype(np.uint8), piece.value)
-            self._touch(minute, row, hour)
+            row = row[owned]
+            piece = _Piece(hour, piece.key[owned], piece.minute[owned], piece.second[owned], piece.value[owned])
+        if len(row):
+            self._ring.write(piece.minute, row, piece.second, piece.value)
+            self._touch(piece.minute, row, hour)
             self._first_offset[hour] = min(offset, self._first_offset.get(hour, offset))
 
     def _touch(self, minute: npt.NDArray[np.int64], row: npt.NDArray[np.int32], hour: Minute) -> None:
-        step = (minute - hour) // STEP_MIN
-        touched = [(STEP_MIN, hour + int(k) * STEP_MIN) for k in np.flatnonzero(np.bincount(step))]
-        for span in [*touched, (HOUR_MIN, hour)]:
+        first, last = (int(m - hour) // STEP_MIN for m in (minute.min(), minute.max()))
+        step = None if first == last else (minute - hour) // STEP_MIN
+        there = [first] if step is None else np.flatnonzero(np.bincount(step)).tolist()
+        for span in [*((STEP_MIN, hour + k * STEP_MIN) for k in there), (HOUR_MIN, hour)]:
             if span not in self._closed:
                 self._dirty[span] = None
                 continue
             blocks = self._dirty.setdefault(span, set())
             if blocks is not None:
-                inside = row if span[0] == HOUR_MIN else row[step == (span[1] - hour) // STEP_MIN]
+                whole = step is None or span[0] == HOUR_MIN
+                inside = row if whole else row[step == (span[1] - hour) // STEP_MIN]
                 blocks.update(np.unique(inside // SLOTS).tolist())
 
     def _advance(self, watermark: Minute, due: Due) -> None:

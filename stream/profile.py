@@ -6,6 +6,7 @@ It starts at 0, so what came once weighs little and what comes each day grows to
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,8 +24,11 @@ def updated_profiles(series: Series, hours: Sequence[ClosedHour], alpha: float) 
     """The profile rows of these closed hours, each hour of a block counted once however often it is replayed."""
     if not hours:
         return []
-    blocks = sorted({closed.block for closed in hours})
-    known = {(row.block, row.hour_of_day): row for row in series.profiles(METRIC_CPU, blocks)}
+    wanted: dict[int, set[int]] = defaultdict(set)
+    for closed in hours:
+        wanted[closed.start % DAY_MIN // HOUR_MIN].add(closed.block)
+    stored = (series.profiles(METRIC_CPU, sorted(blocks), hour) for hour, blocks in wanted.items())
+    known = {(row.block, row.hour_of_day): row for rows in stored for row in rows}
     changed: dict[tuple[int, int], ProfileRow] = {}
     for closed in sorted(hours, key=lambda c: c.start):
         key = (closed.block, closed.start % DAY_MIN // HOUR_MIN)

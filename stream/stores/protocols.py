@@ -93,8 +93,11 @@ class Series(Protocol):
         """Rows with rev > after_rev, by rev."""
         ...
 
-    def profiles(self, metric: str, blocks: Sequence[int]) -> list[ProfileRow]:
-        """The stored profile rows of these blocks, by (block, hour_of_day); what is not stored is left out."""
+    def profiles(self, metric: str, blocks: Sequence[int], hour_of_day: int | None = None) -> list[ProfileRow]:
+        """The stored profile rows of these blocks, by (block, hour_of_day); what is not stored is left out.
+
+        With `hour_of_day`, those of that hour only.
+        """
         ...
 
 

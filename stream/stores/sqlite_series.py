@@ -32,7 +32,7 @@ _PUT_PROFILE = """INSERT INTO profile (metric, block, hour_of_day, through, shap
     through = excluded.through, shape = excluded.shape, scale = excluded.scale
     WHERE excluded.through > profile.through"""
 _PROFILES = """SELECT block, hour_of_day, through, shape, scale FROM profile WHERE metric = ? AND block = ?
-    ORDER BY hour_of_day"""
+    AND hour_of_day BETWEEN ? AND ? ORDER BY hour_of_day"""
 
 
 class SqliteSeries:
@@ -91,13 +91,14 @@ class SqliteSeries:
             found = connection.execute(_CHANGED.substitute(table=table), (after_rev,))
             return [Changed(*row) for row in found]
 
-    def profiles(self, metric: str, blocks: Sequence[int]) -> list[ProfileRow]:
+    def profiles(self, metric: str, blocks: Sequence[int], hour_of_day: int | None = None) -> list[ProfileRow]:
         """See the protocol."""
+        first, last = (0, 23) if hour_of_day is None else (hour_of_day, hour_of_day)
         with self._database.read() as connection:
             return [
                 _profile(*row)
                 for block in sorted(set(blocks))
-                for row in connection.execute(_PROFILES, (metric, block))
+                for row in connection.execute(_PROFILES, (metric, block, first, last))
             ]
 
 

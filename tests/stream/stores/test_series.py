@@ -225,6 +225,10 @@ def test_profiles_come_by_block_and_hour_and_what_is_not_stored_is_left_out(stor
     rows = [profile_row(b * 10 + h, block=b, hour_of_day=h) for b, h in ((2, 5), (1, 23), (1, 0))]
     stores.series.put(METRIC_CPU, [], rows)
     found = stores.series.profiles(METRIC_CPU, [2, 9, 1])
+    for row in found:
+        same = [p for p in found if p.hour_of_day == row.hour_of_day]
+        asked = stores.series.profiles(METRIC_CPU, [2, 9, 1], row.hour_of_day)
+        assert [(p.block, p.hour_of_day) for p in asked] == [(p.block, p.hour_of_day) for p in same]
     assert [(p.block, p.hour_of_day) for p in found] == [(1, 0), (1, 23), (2, 5)]
     assert found[2].shape.dtype == np.int8
     assert found[2].scale.dtype == np.float32
