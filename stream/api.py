@@ -21,8 +21,6 @@ from stream.summary import Summaries, Summary
 
 __all__ = ["Deps", "create_app"]
 
-MAX_BODY_BYTES = 16 * 2**20  # 10,000 ids of 255 characters and what is beside them
-
 router = APIRouter(tags=["health"])
 
 
@@ -40,7 +38,6 @@ def create_app(deps: Deps) -> FastAPI:
         docs_url=None,  # its assets would come from another host
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=MAX_BODY_BYTES,
         middleware=[Middleware(measured, metrics=metrics), Middleware(edged)],
     )
     app.state.zhuge = State(deps, Summaries(deps.stores.forecasts, deps.limits.stale_after_min), metrics)
