@@ -66,8 +66,7 @@ class Client:
                 f"API at {self._url}", expected="an answer", got=str(error), remedy="Is it up? Start it: zhuge serve."
             ) from error
         if response.is_success:
-            body: Answer = response.json()
-            return body
+            return self._body(response)
         kind = BadInput if response.is_client_error else StoreError
         said = _problem(response)
         raise kind(
@@ -76,6 +75,16 @@ class Client:
             got=said.get("got", f"{response.status_code} {response.reason_phrase}"),
             remedy=said.get("remedy", "See the API's log."),
         )
+
+    def _body(self, response: httpx.Response) -> Answer:
+        try:
+            body: Answer = response.json()
+        except ValueError as error:
+            got = response.headers.get("content-type", "a body of no type")
+            raise StoreError(
+                f"API at {self._url}", expected="JSON", got=got, remedy="Is it Xiao Zhuge's address? Another answers."
+            ) from error
+        return body
 
 
 def _path(vm_id: str) -> str:
