@@ -31,8 +31,8 @@ HISTORY_HOURS = 14 * 24
 MODEL = "set-000003"
 DAY, IDLE, GAPPY, BUSY, EMPTY, OLD, MOVED = "vm-day", "vm-idle", "vm-gap", "vm-busy", "vm-none", "vm-old", "vm-moved"
 ODD = (
-    "a", "a/window", "window", "a/b/forecast", "vm 5", "köln/🚀 100%?#&+", ".", "..", "../vm-day", "%2F", "%41", "x" * 255,
-    "'; DROP TABLE life;--", "<b>vm</b>", "new\nline", "\u0000", "/", "//", "🚀",
+    "a", "a/window", "window", "a/b/forecast", "vm 5", "köln/🚀 100%?#&+", ".", "..", "../vm-day", "%2F", "%41",
+    "x" * 255, "'; DROP TABLE life;--", "<b>vm</b>", "new\nline", "\u0000", "/", "//", "🚀",
 )  # fmt: skip
 IDS = (DAY, IDLE, GAPPY, BUSY, EMPTY, OLD, MOVED, *ODD)
 MOVED_AT = END - 2 * DAY_MIN
