@@ -24,7 +24,7 @@ RECORD_MIN = HOURS * HOUR_MIN
 MIN_WINDOW_MIN, MAX_WINDOW_MIN = 10, 120
 _QUIETEST = np.float32(255)
 INSIDE_ONE = 127.0  # inside[k] of a record is in 1/127 of its scale
-_FLAT_PCT = np.float32(1e-6)
+_FLAT_PCT = np.float32(0.05)  # less is no difference to wait for: an idle VM may go at once
 _CHUNK_ROWS = 4096  # some megabytes of float32 at a time stay in the cache
 
 Bools = npt.NDArray[np.bool_]

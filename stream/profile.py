@@ -43,8 +43,8 @@ def _update(old: ProfileRow | None, closed: ClosedHour, hour_of_day: int, alpha:
     if old is not None:
         distance += old.shape * (old.scale / _FULL_SCALE)
     seen = closed.steps - closed.hour.mean
-    there = ~np.isnan(seen)
-    distance[there] += np.float32(alpha) * (seen[there] - distance[there])
+    step = np.float32(alpha) * (seen - distance)
+    distance += np.where(np.isnan(step), np.float32(0), step)  # a gap leaves what is known as it is
     scale = np.abs(distance).max(axis=0)
     unit = np.divide(distance, scale, out=np.zeros_like(distance), where=scale > 0)
     shape = np.rint(unit * _FULL_SCALE).astype(np.int8)

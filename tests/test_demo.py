@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -101,7 +102,7 @@ def test_live_goes_on_until_ctrl_c(tmp_path: Path) -> None:
     assert "best" in out
 
 
-def table(folder: Path, **columns: pa.Array) -> str:
+def table(folder: Path, **columns: pa.Array[Any]) -> str:
     pq.write_table(pa.table(columns), folder / "bad.parquet")
     return "bad.parquet"
 

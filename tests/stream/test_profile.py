@@ -37,7 +37,8 @@ def closed(start: int, spike: float) -> ClosedHour:
 
 
 def points(row: ProfileRow, slot: int) -> list[float]:
-    return (row.shape[:, slot] * (row.scale[slot] / np.float32(127))).tolist()
+    found: list[float] = (row.shape[:, slot] * (row.scale[slot] / np.float32(127))).tolist()
+    return found
 
 
 def test_one_hour_counts_for_a_quarter(stores: Stores) -> None:

@@ -1,0 +1,132 @@
+"""The page in a real browser: searched by keyboard, its chart equal to the API, at two widths, in light and dark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from stream.client import Client
+from stream.serve import serving
+from tests.stream.small_fleet import DAY, EMPTY, app_of, fill
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SOURCE = """name => {
+    for (const document of Bokeh.documents)
+        for (const model of document._all_models.values())
+            if (model.type === 'ColumnDataSource' && model.name === name)
+                return Object.fromEntries(Object.entries(model.data).map(
+                    ([key, values]) => [key, Array.from(values, v => Number.isNaN(v) ? null : v)]));
+    return null;
+}"""
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    stores = fill(tmp_path_factory.mktemp("page"))
+    with serving(app_of(stores)) as url:
+        yield url
+    stores.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM.exists(), "Chromium is missing. Run: sh deploy/services/apt.sh"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A fresh page; afterwards, nothing may have been said on its console and nothing asked of another host."""
+    opened = browser.new_page(viewport={"width": 1600, "height": 1000}, color_scheme=request.param)
+    trouble: list[str] = []
+    opened.on("console", lambda m: trouble.append(m.text) if m.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: trouble.append(str(error)))
+    opened.on("request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else trouble.append(r.url))
+    opened.goto(address)
+    yield opened
+    opened.close()
+    assert trouble == []
+
+
+def find(page: Page, vm_id: str) -> None:
+    """Search by the keyboard alone."""
+    page.keyboard.press("/")
+    page.keyboard.type(vm_id)
+    page.wait_for_selector("#matches [role=option]")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_function("id => document.querySelector('#vm-title').textContent === id", arg=vm_id)
+
+
+def source(page: Page, name: str) -> dict[str, list[Any]]:
+    page.wait_for_function(f"name => (({SOURCE})(name)?.start ?? []).length > 0", arg=name)
+    found: dict[str, list[Any]] = page.evaluate(SOURCE, name)
+    return found
+
+
+def equal(shown: list[Any], said: list[Any]) -> bool:
+    return len(shown) == len(said) and all(
+        a is b or (a is not None and b is not None and math.isclose(a, b, abs_tol=1e-9))
+        for a, b in zip(shown, said, strict=True)
+    )
+
+
+def test_the_fleet_in_one_look(page: Page, address: str) -> None:
+    with Client(address) as client:
+        fleet = client.fleet()
+    page.wait_for_function("document.querySelector('#rungs').children.length > 0")
+    shown = page.inner_text("#rungs")
+    for rung in fleet["rungs"]:
+        assert str(rung["vms"]) in shown, rung
+    for reason in fleet["reasons"]:
+        assert reason["reason"] in page.inner_text("#reasons")
+    assert page.inner_text("#status") != "Loading"
+
+
+def test_the_charts_data_are_the_apis(page: Page, address: str) -> None:
+    find(page, DAY)
+    with Client(address) as client:
+        history, forecast = client.history(DAY), client.forecast(DAY)
+    assert equal(source(page, "history")["mean"], history["mean_pct"])
+    assert equal(source(page, "history")["count"], history["count"])
+    shown = source(page, "forecast")
+    for name in ("mean", "p50", "p90"):
+        assert equal(shown[name], forecast[f"{name}_pct"]), name
+
+
+def test_the_address_keeps_the_vm(page: Page) -> None:
+    find(page, DAY)
+    page.reload()
+    page.wait_for_function("id => document.querySelector('#vm-title').textContent === id", arg=DAY)
+
+
+def test_a_vm_without_a_forecast_says_why(page: Page) -> None:
+    find(page, EMPTY)
+    page.wait_for_function("/NO_DATA|no data|No forecast/i.test(document.querySelector('.vm').innerText)")
+
+
+@pytest.mark.parametrize("width", [400, 1600])
+def test_it_fits_its_width(page: Page, width: int) -> None:
+    find(page, DAY)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
