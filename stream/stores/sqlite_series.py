@@ -38,7 +38,7 @@ _PROFILES = """SELECT block, hour_of_day, through, shape, scale FROM profile WHE
 class SqliteSeries:
     """`protocols.Series`. `rev` is max(epoch << 32, the table's highest) + 1.
 
-    So it grows whatever the epochs of the parts that write: rev >> 32 is the highest epoch that the table has seen, at
+    So it grows whatever the epochs of the parts that write: rev >> 32 is the highest epoch that changed the table, at
     least the row's own, and n goes on from the row before or begins at 1 with a new highest epoch. It is kept nowhere
     else than in the rows themselves, whose highest rev the index gives at once.
     """
