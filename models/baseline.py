@@ -23,8 +23,8 @@ from models.daily import (
 from models.forecast import Floats, History, Prediction, Rung
 
 MIN_DAY_HOURS = 24  # known hours from which a VM has a day profile of its own
-PRIOR_HOURS = 48  # past errors that the spread within the day counts for
-PRIOR_DAYS = 7  # days that the spread over all hours counts for in one hour's
+PRIOR_HOURS = 48  # past errors that the spread of the hours counts for
+PRIOR_DAYS = 14  # past errors of one slot that those of all slots count for
 SMALL_PCT = 0.05  # keeps ratios of an idle VM or kind from blowing up
 UNSEEN_MARGIN_PCT = np.float32(20)  # P90 above the level where nobody has shown a whole day yet
 
@@ -107,23 +107,23 @@ def _past_errors(days: Floats) -> Floats:
 def _margin(days: Floats) -> Floats:
     """How far the P90 stands above the floor in each slot: float32[n, 24], never negative.
 
-    The 0.9-quantile of the VM's past errors, shrunk to that of its hours around their own mean, and widened or
-    narrowed by each slot's own size of error, shrunk to the VM's.
+    The 0.9-quantile of the slot's own past errors, shrunk to that of all the VM's, itself shrunk to that of its hours
+    around their own mean.
     """
     errors = _past_errors(days)
     hours = days.reshape(len(days), -1)
-    count = np.count_nonzero(~np.isnan(errors), axis=(1, 2))
-    own = np.where(count > 0, quantile_known(errors.reshape(len(days), -1), 0.9), np.float32(0))
-    prior = quantile_known(hours - mean_known(hours, axis=1)[:, None], 0.9)
-    margin = np.maximum((count * own + PRIOR_HOURS * prior) / (count + PRIOR_HOURS), 0)
-    squares = np.where(np.isnan(errors), np.float32(0), errors**2)
-    overall = squares.sum(axis=(1, 2)) / np.maximum(count, 1)
-    in_slot = np.count_nonzero(~np.isnan(errors), axis=1)
-    slot = (squares.sum(axis=1) + PRIOR_DAYS * overall[:, None]) / (in_slot + PRIOR_DAYS)
-    ratio = np.ones(slot.shape)
-    np.divide(slot, overall[:, None], out=ratio, where=overall[:, None] > 0)
-    margins: Floats = (margin[:, None] * np.sqrt(ratio)).astype(np.float32)
-    return margins
+    spread = quantile_known(hours - mean_known(hours, axis=1)[:, None], 0.9)
+    of_vm = _shrunk(errors.reshape(len(days), -1), spread, PRIOR_HOURS)
+    of_slot = _shrunk(errors.swapaxes(1, 2), of_vm[:, None], PRIOR_DAYS)
+    return np.maximum(of_slot, np.float32(0))
+
+
+def _shrunk(errors: Floats, prior: Floats, weight: int) -> Floats:
+    """The 0.9-quantile along the last axis, drawn to `prior` as if by `weight` more errors."""
+    count = np.count_nonzero(~np.isnan(errors), axis=-1)
+    own = np.where(count > 0, quantile_known(errors, 0.9), np.float32(0))
+    shrunk: Floats = ((count * own + weight * prior) / (count + weight)).astype(np.float32)
+    return shrunk
 
 
 def _kinds(days: Floats, history: History) -> tuple[Floats, Floats]:

@@ -7,7 +7,6 @@ j hours after the day does, and the hour at lead k falls into slot k % 24 whatev
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from models.forecast import HOURS, Floats
 
@@ -18,8 +17,6 @@ DAY_DECAY = 0.95  # weight of a day against the day after it
 LEVEL_DECAY = 0.8  # what is left of the level's drift one hour later
 LEVEL_HOURS = 3
 SLOT_OF_LEAD = np.arange(HOURS) % DAY_HOURS
-
-Bools = npt.NDArray[np.bool_]
 
 
 def last_days(mean: Floats, days: int = PROFILE_DAYS) -> Floats:

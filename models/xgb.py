@@ -23,6 +23,7 @@ from models.forecast import HOURS, Floats, History, Prediction, Rung, take_vms
 VERSIONS = {"numpy": np.__version__, "xgboost": xgb.__version__}
 CHUNK_VMS = 10_000
 WIDENING_FILE = "p90_widening.json"
+UBJ_START = b"{L"  # without it XGBoost 3.2 may abort the process (an empty file does)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ def from_files(files: Mapping[str, bytes], name: str, *, threads: int, device: s
 
 
 def _booster(data: bytes, threads: int, device: str) -> xgb.Booster:
+    if not data.startswith(UBJ_START):
+        raise ValueError(f"a head of {len(data)} bytes that are not UBJ")
     booster = xgb.Booster(model_file=bytearray(data))
     booster.set_param({"nthread": threads, "device": device})
     return booster
