@@ -21,7 +21,7 @@ from stream.progress import bar, say
 from stream.replay import open_trace
 from stream.serve import serve as serve_app
 from stream.serve import serving
-from stream.settings import Settings, masked
+from stream.settings import EMBEDDED, Loaded, Settings, masked
 
 
 @click.command(
@@ -40,7 +40,7 @@ from stream.settings import Settings, masked
 @click.pass_obj
 def demo(front: Front, once: bool, trace: str | None, keep_times: bool, fresh: bool, port: int | None) -> None:
     """Show the main job: a fleet's past goes in, forecasts and migration windows come out, then it goes on live."""
-    settings = _demo_settings(front.settings, trace, port)
+    settings = _demo_settings(front.loaded, trace, port)
     if fresh:
         _remove(settings)
     url = f"replay:{trace}" if trace else settings.demo.trace
@@ -59,10 +59,11 @@ def demo(front: Front, once: bool, trace: str | None, keep_times: bool, fresh: b
             _go_on(replay, fleet)
 
 
-def _demo_settings(settings: Settings, trace: str | None, port: int | None) -> Settings:
-    """A recorded trace gets stores of its own, so that it does not meet the synthetic fleet's."""
+def _demo_settings(loaded: Loaded, trace: str | None, port: int | None) -> Settings:
+    """A recorded trace gets stores of its own, unless some were named: it must not meet the synthetic fleet's."""
+    settings = loaded.settings
     stores, serve = settings.stores, settings.serve
-    if trace is not None:
+    if trace is not None and loaded.origins["stores.cstore"] in ("default", str(EMBEDDED)):
         stores = stores.model_copy(update=stores_in(Path("data") / Path(trace).stem))
     if port is not None:
         serve = serve.model_copy(update={"port": port})
@@ -82,7 +83,7 @@ def _remove(settings: Settings) -> None:
 
 def _say_refused_samples(replay: Replay) -> None:
     counts = replay.ingest.counts
-    told = ", ".join(f"{name} {counts[name]:,}" for name in sorted(counts))
+    told = ", ".join(f"{name} {counts[name]:,}" for name in sorted(counts)) or "none that had not been taken before"
     say(f"Samples by what became of them: {told}.")
 
 
@@ -101,7 +102,8 @@ def _print_report(report: Report) -> None:
 
 def _say_where(address: str, settings: Settings) -> None:
     say(f"The page: {address}/   the API: {address}/openapi.json   metrics: {address}/metrics")
-    say("Ask for a window: zhuge window vm-000123   (or curl that address /v1/vms/vm-000123/window)")
+    folder = Path(settings.stores.cstore.partition(":")[2]).parent
+    say(f"Ask for a window: .venv/bin/zhuge --data {folder} window VM   (or GET {address}/v1/vms/VM/window)")
     say(f"Live at {settings.demo.speed:g} times real time; Ctrl-C stops, and the next start goes on from there.")
 
 
