@@ -103,7 +103,7 @@ def _loads(axes: Axes, picture: Picture) -> None:
     for index, (start, minutes) in enumerate(picture.windows):
         label = ("best window", "other windows")[index] if index < 2 else None
         axes.axvspan(
-            _day(start), _day(start + minutes), color=_WINDOW, alpha=0.35 if index else 0.85, lw=0, label=label
+            _day(start), _day(start + minutes), color=_WINDOW, alpha=0.35 if index else 0.85, lw=0.7, label=label
         )
     axes.axvline(_day(picture.now), color=_NOW, lw=1.2, label="now")
 

@@ -11,6 +11,7 @@ export function startSearch(choose) {
   const input = $('search');
   const list = $('matches');
   let active = -1;
+  let listed = null; // the text that the list answers
   let asked = 0;
   let timer = 0;
 
@@ -19,6 +20,7 @@ export function startSearch(choose) {
   function close() {
     asked += 1; // an answer that is still on its way opens nothing
     list.hidden = true;
+    listed = null;
     active = -1;
     input.setAttribute('aria-expanded', 'false');
     input.removeAttribute('aria-activedescendant');
@@ -42,14 +44,16 @@ export function startSearch(choose) {
   async function look() {
     asked += 1;
     const mine = asked;
+    const prefix = input.value;
     try {
-      const page = await get('/v1/vms', { prefix: input.value, limit: String(SHOWN) });
+      const page = await get('/v1/vms', { prefix, limit: String(SHOWN) });
       if (mine !== asked) return;
       trouble('vm-trouble', null);
       list.replaceChildren(...page.vms.map((vm, i) => option(vm, i, pick)));
       if (page.next !== null) list.append(el('li', { role: 'presentation' }, `The first ${SHOWN}: type on to narrow.`));
       if (page.vms.length === 0) list.append(el('li', { role: 'presentation' }, 'No VM id starts so.'));
       list.hidden = false;
+      listed = prefix;
       active = -1;
       input.setAttribute('aria-expanded', 'true');
       input.removeAttribute('aria-activedescendant');
@@ -64,11 +68,11 @@ export function startSearch(choose) {
     Home: () => activate(0),
     End: () => activate(-1),
     Escape: () => { close(); input.value = ''; },
-    Enter: () => {
-      const ids = options().map((node) => node.dataset.id);
+    Enter: async () => {
       const typed = input.value;
-      const likely = ids.includes(typed) ? typed : ids.find((id) => id.startsWith(typed));
-      const id = ids[active] ?? (typed === '' ? undefined : likely ?? typed);
+      if (typed !== '' && typed !== listed) await look(); // the list is still the one of an earlier text
+      const ids = options().map((node) => node.dataset.id);
+      const id = ids[active] ?? (typed === '' ? undefined : ids.includes(typed) ? typed : ids[0] ?? typed);
       if (id !== undefined) pick(id);
     },
   };

@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from stream.client import Client
 from stream.serve import serving
+from tests.stream.browsing import TITLE_IS, chromium, find, opened, source
 from tests.stream.small_fleet import DAY, EMPTY, app_of, fill
-
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SOURCE = """name => {
-    for (const document of Bokeh.documents)
-        for (const model of document._all_models.values())
-            if (model.type === 'ColumnDataSource' && model.name === name)
-                return Object.fromEntries(Object.entries(model.data).map(
-                    ([key, values]) => [key, Array.from(values, v => Number.isNaN(v) ? null : v)]));
-    return null;
-}"""
 
 pytestmark = pytest.mark.browser
 
@@ -46,41 +27,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    assert CHROMIUM.exists(), "Chromium is missing. Run: sh deploy/services/apt.sh"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield opened
-        opened.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(params=["light", "dark"])
 def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A fresh page; afterwards, nothing may have been said on its console and nothing asked of another host."""
-    opened = browser.new_page(viewport={"width": 1600, "height": 1000}, color_scheme=request.param)
-    trouble: list[str] = []
-    opened.on("console", lambda m: trouble.append(m.text) if m.type in ("error", "warning") else None)
-    opened.on("pageerror", lambda error: trouble.append(str(error)))
-    opened.on("request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else trouble.append(r.url))
-    opened.goto(address)
-    yield opened
-    opened.close()
-    assert trouble == []
-
-
-def find(page: Page, vm_id: str) -> None:
-    """Search by the keyboard alone."""
-    page.keyboard.press("/")
-    page.keyboard.type(vm_id)
-    page.wait_for_selector("#matches [role=option]")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
-    page.wait_for_function("id => document.querySelector('#vm-title').textContent === id", arg=vm_id)
-
-
-def source(page: Page, name: str) -> dict[str, list[Any]]:
-    page.wait_for_function(f"name => (({SOURCE})(name)?.start ?? []).length > 0", arg=name)
-    found: dict[str, list[Any]] = page.evaluate(SOURCE, name)
-    return found
+    with opened(browser, address, request.param) as page:
+        yield page
 
 
 def equal(shown: list[Any], said: list[Any]) -> bool:
@@ -117,7 +71,7 @@ def test_the_charts_data_are_the_apis(page: Page, address: str) -> None:
 def test_the_address_keeps_the_vm(page: Page) -> None:
     find(page, DAY)
     page.reload()
-    page.wait_for_function("id => document.querySelector('#vm-title').textContent === id", arg=DAY)
+    page.wait_for_function(TITLE_IS, arg=DAY)
 
 
 def test_a_vm_without_a_forecast_says_why(page: Page) -> None:
