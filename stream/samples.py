@@ -51,7 +51,7 @@ class Batch:
 class Source(Protocol):
     """A log of samples in partitions that can be read again from any offset: a replay now, Kafka later.
 
-    `keys` grows only at its end, so an index stays valid. `unit` is percent, fraction or core_percent; `interval_min`
+    `keys` grows only at its end, so an index stays valid. `unit` is percent or fraction; `interval_min`
     is what the source declares (1 to 60).
     """
 
