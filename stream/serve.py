@@ -46,7 +46,11 @@ def bind(host: str, port: int) -> socket.socket:
     """A listening socket; BadInput where the address is no one's, another's or not ours to take."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        bound = socket.create_server((host, port), family=family, backlog=2048)
+        # Accepted sockets inherit it; asyncio sets it only on those it made itself. Without it a kept connection waits
+        # 40 ms for the acknowledgement of the headers before the body follows.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return bound
     except OSError as error:
         match error.errno:
             case errno.EADDRINUSE:

@@ -48,6 +48,13 @@ def test_it_serves_on_a_free_port_and_lets_go_of_it() -> None:
     bind("127.0.0.1", port).close()
 
 
+def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    with bind("127.0.0.1", 0) as bound, socket.create_connection(bound.getsockname()):
+        accepted, _ = bound.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
 def test_a_busy_port_is_refused_in_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
