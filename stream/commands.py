@@ -13,7 +13,7 @@ from models.minutes import Clock, format_iso
 from stream.api import create_app
 from stream.clock import now as clock_now
 from stream.clock import write_clock
-from stream.demo import Replay, Report, ask_all, past_end, prepare, running
+from stream.demo import Replay, Report, ask_all, prepare, running
 from stream.forecasting import Outcome
 from stream.front import Front, deps_of, opened, stores_in
 from stream.live import Fleet, follow
@@ -157,8 +157,8 @@ def replay(front: Front, source: str, keep_times: bool) -> None:
         trace = open_trace(source, keep_times=keep_times)
         write_clock(fleet.stores.control, Clock())
         took = Replay(trace, fleet)
-        took.run_to(past_end(trace), "minutes into means")
-        took.close_hour(past_end(trace) + front.settings.ingest.close_delay_min)
+        took.run_to(trace.now, "minutes into means")
+        took.close_hour(trace.now + front.settings.ingest.close_delay_min)
         for name, count in sorted(took.ingest.counts.items()):
             click.echo(f"{name}: {count}")
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.errors import BadInput
-from models.fleet import FOREVER
-from models.minutes import HOUR_MIN, Clock, Minute, ceil_to, floor_to, format_iso
+from models.minutes import HOUR_MIN, Clock, Minute, floor_to, format_iso
 from stream.client import Client
 from stream.clock import now as clock_now
 from stream.clock import write_clock
@@ -23,7 +22,6 @@ from stream.live import Fleet, catch_up, rules_of
 from stream.progress import bar, say
 from stream.replay import ReplaySource
 from stream.samples import Trace
-from stream.synthetic import DEMO_NOW
 
 Train = Callable[[Minute, Callable[[float, str], None]], None]  # makes a champion of the hours before a minute
 ASK_AT_ONCE = 1_000
@@ -93,7 +91,7 @@ def prepare(trace: Trace, fleet: Fleet, train: Train) -> tuple[Replay, float]:
 
     The hour before the fleet's now is closed last, after the training, and timed: from its close to its last window.
     """
-    control, end = fleet.stores.control, past_end(trace)
+    control, end = fleet.stores.control, trace.now
     write_clock(control, Clock())
     reached = clock_now(control, 0.0)  # an earlier run may have gone on live: then this one goes on from there
     now = max(end + fleet.settings.ingest.close_delay_min, reached)
@@ -105,11 +103,6 @@ def prepare(trace: Trace, fleet: Fleet, train: Train) -> tuple[Replay, float]:
     with bar("forecasts and windows") as update:
         fleet.forecast(now, lambda done, of: update(done / of, f"{done:,} VMs"))
     return replay, time.monotonic() - began_s
-
-
-def past_end(trace: Trace) -> Minute:
-    """The end of the past, a whole hour: the demo's now for the synthetic fleet, else the end of what was recorded."""
-    return DEMO_NOW if trace.span.end == FOREVER else ceil_to(trace.span.end, HOUR_MIN)
 
 
 def _train_once(fleet: Fleet, train: Train, end: Minute) -> None:

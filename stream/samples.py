@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.fleet import VmRecord
-from models.minutes import Span
+from models.minutes import Minute, Span
 
 
 class Key(NamedTuple):
@@ -77,7 +77,8 @@ class Source(Protocol):
 class Trace(Protocol):
     """A replayable fleet: recorded (a Parquet file) or synthetic. Deterministic: any split of a span gives the same.
 
-    `span`: the minutes in which something arrives. Keys are spread over `parts` partitions by host, as a broker would.
+    `span`: the minutes in which something arrives; `now`: the minute at which a demo of it begins to be live. Keys are
+    spread over `parts` partitions by host, as a broker would.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Trace(Protocol):
     parts: int
     keys: list[Key]
     span: Span
+    now: Minute
 
     def samples(self, part: int, span: Span) -> Samples:
         """What arrives at `part` within `span`, in order of arrival; mostly, but not always, minutes of that span."""

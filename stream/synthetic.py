@@ -56,6 +56,7 @@ class SyntheticTrace:
         self.unit = "percent"
         self.interval_min = 1
         self.parts = parts
+        self.now = DEMO_NOW
         self.span = Span(DEMO_NOW - days * DAY_MIN, FOREVER)
         fleet = make_fleet(vms, seed, Span(self.span.start, DEMO_NOW))
         self.kinds = dict(zip(fleet.ids, fleet.kinds, strict=True))

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from models.errors import BadInput
 from models.fleet import MAX_ID_CHARS, VmRecord
-from models.minutes import DAY_MIN, HOUR_MIN, Span
+from models.minutes import DAY_MIN, HOUR_MIN, Minute, Span, ceil_to
 from stream.samples import Key, Samples
 
 DAY_S = DAY_MIN * 60
@@ -35,7 +35,10 @@ Codes = npt.NDArray[np.int32]
 
 @dataclass(slots=True)
 class TableTrace:
-    """A recorded fleet in memory. `by_part`: each partition's samples by time, in columns."""
+    """A recorded fleet in memory. `by_part`: each partition's samples by time, in columns.
+
+    `now`: the end of the last hour in which every series still reports (with `keep_times`, in which any does).
+    """
 
     name: str
     unit: str
@@ -43,6 +46,7 @@ class TableTrace:
     parts: int
     keys: list[Key]
     span: Span
+    now: Minute
     by_part: tuple[Samples, ...]
 
     def samples(self, part: int, span: Span) -> Samples:
@@ -75,6 +79,7 @@ def read_trace(path: str | Path, *, parts: int = 1, keep_times: bool = False) ->
     interval_min = _interval_min(path, code, ts_s)
     if not keep_times:
         ts_s = ts_s + _shift_s(code, ts_s, interval_min)
+    last_s = int(ts_s.max() if keep_times else ts_s[_last_rows(code)].min())
     by_time = np.argsort(ts_s, kind="stable")
     columns = Samples(code[by_time], ts_s[by_time], cpu[by_time])
     return TableTrace(
@@ -84,6 +89,7 @@ def read_trace(path: str | Path, *, parts: int = 1, keep_times: bool = False) ->
         parts=parts,
         keys=[Key(vm_id, path.stem) for vm_id in ids],
         span=Span(int(columns.ts_s[0]) // 60, int(columns.ts_s[-1]) // 60 + 1),
+        now=ceil_to(last_s // 60 + 1, HOUR_MIN),
         by_part=_spread(columns, ids, parts),
     )
 
@@ -193,10 +199,15 @@ def _shift_s(code: Codes, ts_s: Ints, interval_min: int) -> Ints:
 
     No series goes beyond the trace's last sample, but for one interval of jitter.
     """
-    last = np.append(np.flatnonzero(np.diff(code)), len(code) - 1)
+    last = _last_rows(code)
     behind_s = ts_s.max() - ts_s[last]
     days = (behind_s + interval_min * 60) // DAY_S
     return np.repeat(days * DAY_S, np.diff(last, prepend=-1))
+
+
+def _last_rows(code: Codes) -> npt.NDArray[np.intp]:
+    """Index of each VM's last row, of rows sorted by VM and time."""
+    return np.append(np.flatnonzero(np.diff(code)), len(code) - 1)
 
 
 def _spread(columns: Samples, ids: list[str], parts: int) -> tuple[Samples, ...]:

@@ -133,6 +133,7 @@ def test_series_that_ended_earlier_are_moved_by_whole_days(write: Callable[..., 
     noon = 50 * DAY_S + 12 * 3600
     moved = read_trace(write(**series([noon, noon - 17 * DAY_S, noon - 3 * DAY_S - 7200, noon - 86_000])))
     assert ends(moved) == {"vm0": noon, "vm1": noon, "vm2": noon - 7200, "vm3": noon - 86_000}
+    assert moved.now == noon // 60 - 23 * 60  # the hour in which vm3 ends
     assert moved.span == Span((noon - 86_000 - 11 * 300) // 60, noon // 60 + 1)
 
 
@@ -149,6 +150,7 @@ def test_keep_times_leaves_every_series_where_it_was(write: Callable[..., Path])
     noon = 50 * DAY_S + 12 * 3600
     kept = read_trace(write(**series([noon, noon - 17 * DAY_S])), keep_times=True)
     assert ends(kept) == {"vm0": noon, "vm1": noon - 17 * DAY_S}
+    assert kept.now == noon // 60 + 60
 
 
 def test_partitions_share_out_the_vms_and_keep_each_whole(write: Callable[..., Path]) -> None:
