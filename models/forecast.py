@@ -18,6 +18,8 @@ HOURS = 26
 STARTS = HOURS * HOUR_MIN // STEP_MIN
 HISTORY_HOURS = 336
 NO_START = 65_535
+SHAPE_ONE = 127.0  # `inside` of a record and `shape` of a profile are in 1/127 of their scale
+COVERAGE_ONE = 200.0  # `coverage` of a record is in 1/200
 
 Floats = npt.NDArray[np.float32]
 

@@ -17,13 +17,12 @@ import numpy.typing as npt
 from models.blackout import covered_before
 from models.calibration import Calibration, confidence, p90_of
 from models.errors import BadInput
-from models.forecast import HOURS, NO_START, STARTS, Floats
+from models.forecast import HOURS, NO_START, SHAPE_ONE, STARTS, Floats
 from models.minutes import HOUR_MIN, STEP_MIN, Minute, ceil_to
 
 RECORD_MIN = HOURS * HOUR_MIN
 MIN_WINDOW_MIN, MAX_WINDOW_MIN = 10, 120
 _QUIETEST = np.float32(255)
-INSIDE_ONE = 127.0  # inside[k] of a record is in 1/127 of its scale
 _FLAT_PCT = np.float32(0.05)  # less is no difference to wait for: an idle VM may go at once
 _CHUNK_ROWS = 4096  # some megabytes of float32 at a time stay in the cache
 
@@ -232,7 +231,7 @@ def _step_values(record: np.void) -> Doubles:
     """Quietness and mean, P50, P90 in percent of each 5-minute step: float64[4, STARTS]."""
     scale = float(record["scale"])
     # Without a day profile nothing is known of the inside of an hour: it is taken as flat.
-    inside_pct = record["inside"] * (scale / INSIDE_ONE if np.isfinite(scale) else 0.0)
+    inside_pct = record["inside"] * (scale / SHAPE_ONE if np.isfinite(scale) else 0.0)
     hours_pct = np.stack([record["mean"], record["p50"], record["p90"]]) / 100.0
     loads = np.maximum(hours_pct[:, :, None] + inside_pct, 0.0).reshape(3, STARTS)
     return np.concatenate([record["quiet"][None], loads])

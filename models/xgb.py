@@ -20,7 +20,6 @@ from models.errors import SetError
 from models.features import FEATURES, FLOOR, SPREAD, features
 from models.forecast import HOURS, Floats, History, Prediction, Rung, take_vms
 
-VERSIONS = {"numpy": np.__version__, "xgboost": xgb.__version__}
 CHUNK_VMS = 10_000
 WIDENING_FILE = "p90_widening.json"
 UBJ_START = b"{L"  # without it XGBoost 3.2 may abort the process (an empty file does)

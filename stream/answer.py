@@ -15,13 +15,12 @@ from models.blackout import parse_rule
 from models.calibration import DEFAULT, Calibration
 from models.errors import BadInput
 from models.fleet import FOREVER, Policy, Vm
-from models.forecast import Reason, Rung
+from models.forecast import COVERAGE_ONE, Reason, Rung
 from models.minutes import DAY_MIN, STEP_MIN, Minute, ceil_to, format_iso
 from models.window import MAX_WINDOW_MIN, MIN_WINDOW_MIN, Ask, Choice, Window, choose, covers
 from stream.stores.protocols import OneForecast
 
 MAX_K = 20
-COVERAGE_ONE = 200.0  # a record's coverage is in 1/200
 
 _WHY = {
     Reason.NO_DATA: "it has no data",

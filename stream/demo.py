@@ -117,8 +117,8 @@ def _train_once(fleet: Fleet, train: Train, end: Minute) -> None:
 
 def ask_all(url: str, vm_ids: Sequence[str], hour_to_windows_s: float) -> Report:
     """Ask the API at `url` for a window of every VM, and count the answers."""
-    report, client = Report(hour_to_windows_s), Client(url)
-    with bar("asking the API for every VM's window") as update:
+    report = Report(hour_to_windows_s)
+    with Client(url) as client, bar("asking the API for every VM's window") as update:
         for start in range(0, len(vm_ids), ASK_AT_ONCE):
             for answer in client.windows(vm_ids[start : start + ASK_AT_ONCE]):
                 _count(answer, report)

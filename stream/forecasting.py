@@ -10,10 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from models.fleet import SLOTS, Policy, Vm, newest_lives
-from models.forecast import FORECAST_DTYPE, HISTORY_HOURS, NO_START, Forecaster, History, Reason, Rung
+from models.forecast import (
+    COVERAGE_ONE,
+    FORECAST_DTYPE,
+    HISTORY_HOURS,
+    NO_START,
+    SHAPE_ONE,
+    Forecaster,
+    History,
+    Reason,
+    Rung,
+)
 from models.ladder import Served, State, climb, state_of
 from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, ceil_to
-from models.window import INSIDE_ONE, allowed_starts, default_starts, quietness
+from models.window import allowed_starts, default_starts, quietness
 from stream.stores.history import read_history
 from stream.stores.open import Stores
 from stream.stores.protocols import ForecastRow
@@ -103,10 +113,10 @@ def pack(history: History, state: State, served: Served) -> npt.NDArray[np.void]
     records["quiet"] = quietness(served.prediction.mean, inside_pct)
     scale = np.abs(inside_pct).max(axis=1)
     unit = np.divide(inside_pct, scale[:, None], out=np.zeros_like(inside_pct), where=scale[:, None] > 0)
-    records["inside"], records["scale"] = np.rint(unit * INSIDE_ONE), scale
+    records["inside"], records["scale"] = np.rint(unit * SHAPE_ONE), scale
     records["data_through"] = state.data_through
     records["rung"], records["reason"] = served.rung, served.reason
-    records["coverage"] = np.rint(state.coverage * 200)
+    records["coverage"] = np.rint(state.coverage * COVERAGE_ONE)
     records["best"] = NO_START
     return records
 
@@ -114,7 +124,7 @@ def pack(history: History, state: State, served: Served) -> npt.NDArray[np.void]
 def _inside_pct(history: History) -> npt.NDArray[np.float32]:
     """float32[n, 12]: points above its hour's mean in each 5 minutes of an hour, the mean over the profile's day."""
     steps = history.shape.reshape(len(history.shape), 24, 12).astype(np.float32)
-    return np.asarray((steps * (history.scale[:, :, None] / np.float32(INSIDE_ONE))).mean(axis=1), dtype=np.float32)
+    return np.asarray((steps * (history.scale[:, :, None] / SHAPE_ONE)).mean(axis=1), dtype=np.float32)
 
 
 def _best(plan: Plan, vms: list[Vm], records: npt.NDArray[np.void]) -> npt.NDArray[np.uint16]:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from models.forecast import HOURS, NO_START, Reason, Rung
+from models.forecast import COVERAGE_ONE, HOURS, NO_START, Reason, Rung
 from models.minutes import HOUR_MIN, STEP_MIN, Minute, floor_to
-from stream.answer import COVERAGE_ONE
 from stream.stores.protocols import ForecastRow, Forecasts
 
 HOURS_AHEAD = 25  # 24 hours from any minute on touch so many

@@ -1,4 +1,4 @@
-"""A log of samples in memory, and a fleet's stores in a folder: what the ingest tests are made of."""
+"""What ingest and trace tests share: a log of samples in memory, a fleet's stores in a folder, the ends of a trace."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from models.fleet import VmRecord
 from models.minutes import Minute
 from stream.samples import Batch, Key, Samples
 from stream.stores.open import Stores, open_stores
+from stream.traces import TableTrace
 
 Sample = tuple[int, int, float]  # key, epoch second, value
 
@@ -62,3 +63,15 @@ def stores_in(folder: Path) -> Stores:
 
 def at(minute: Minute, second: int = 0) -> int:
     return minute * 60 + second
+
+
+def ends(trace: TableTrace) -> dict[str, int]:
+    """Each VM's last second."""
+    found: dict[str, int] = {}
+    for part in range(trace.parts):
+        samples = trace.samples(part, trace.span)
+        keys, from_the_end = np.unique(samples.key[::-1], return_index=True)
+        found |= {
+            trace.keys[key].vm_id: int(samples.ts_s[-1 - back]) for key, back in zip(keys, from_the_end, strict=True)
+        }
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,6 @@ from stream import api_examples
 from stream.stores.open import Stores
 from stream.stores.sqlite_catalogue import SqliteCatalogue
 from tests.stream.small_fleet import DAY, app_of, ask, fill
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
-    stores = fill(tmp_path_factory.mktemp("fleet"))
-    yield stores
-    stores.close()
-
-
-@pytest.fixture(scope="module")
-def app(stores: Stores) -> FastAPI:
-    return app_of(stores)
 
 
 def problem(app: FastAPI, path: str, method: str = "GET", **content: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from fastapi import FastAPI
 
 from models.minutes import Clock
 from stream.clock import write_clock
 from stream.stores.open import Stores, open_stores
-from tests.stream.small_fleet import IDS, MODEL, app_of, ask, fill
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
-    stores = fill(tmp_path_factory.mktemp("fleet"))
-    yield stores
-    stores.close()
-
-
-@pytest.fixture(scope="module")
-def app(stores: Stores) -> FastAPI:
-    return app_of(stores)
+from tests.stream.small_fleet import IDS, MODEL, app_of, ask
 
 
 def test_the_fleet_by_rung_and_by_reason(app: FastAPI) -> None:

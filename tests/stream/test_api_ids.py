@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -11,22 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.fleet import MAX_ID_CHARS
-from stream.stores.open import Stores
-from tests.stream.small_fleet import EMPTY, IDS, OLD, app_of, ask, fill, load_pct
+from tests.stream.small_fleet import EMPTY, IDS, OLD, ask, load_pct
 
 SUFFIXES = ("", "/window", "/forecast", "/history")
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
-    stores = fill(tmp_path_factory.mktemp("fleet"))
-    yield stores
-    stores.close()
-
-
-@pytest.fixture(scope="module")
-def app(stores: Stores) -> FastAPI:
-    return app_of(stores)
 
 
 def encoded(vm_id: str) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
 from models.minutes import HOUR_MIN, STEP_MIN, format_iso
-from stream.stores.open import Stores
 from tests.stream.small_fleet import (
     BORN,
     DAY,
@@ -22,23 +20,9 @@ from tests.stream.small_fleet import (
     MOVED,
     MOVED_AT,
     OLD,
-    app_of,
     ask,
-    fill,
     load_pct,
 )
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
-    stores = fill(tmp_path_factory.mktemp("fleet"))
-    yield stores
-    stores.close()
-
-
-@pytest.fixture(scope="module")
-def app(stores: Stores) -> FastAPI:
-    return app_of(stores)
 
 
 def got(app: FastAPI, path: str, **params: str | int) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,6 @@ from fastapi import FastAPI
 from models.minutes import DAY_MIN, format_iso
 from stream.stores.open import Stores
 from tests.stream.small_fleet import BUSY, DAY, EMPTY, GAPPY, IDLE, IDS, MODEL, NOW, OLD, app_of, ask, fill
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
-    stores = fill(tmp_path_factory.mktemp("fleet"))
-    yield stores
-    stores.close()
-
-
-@pytest.fixture(scope="module")
-def app(stores: Stores) -> FastAPI:
-    return app_of(stores)
 
 
 def window(app: FastAPI, vm_id: str, **question: str | float | list[str]) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import pytest
 from models.errors import BadInput
 from models.minutes import Span
 from stream.samples import Key, Trace
-from stream.traces import TableTrace, read_trace
+from stream.traces import read_trace
+from tests.stream.fakes import ends
 
 DAY_S = 86_400
 
@@ -29,18 +30,6 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / "small.parquet"
 
     return writer
-
-
-def ends(trace: TableTrace) -> dict[str, int]:
-    """Each VM's last second."""
-    found: dict[str, int] = {}
-    for part in range(trace.parts):
-        samples = trace.samples(part, trace.span)
-        keys, from_the_end = np.unique(samples.key[::-1], return_index=True)
-        found |= {
-            trace.keys[key].vm_id: int(samples.ts_s[-1 - back]) for key, back in zip(keys, from_the_end, strict=True)
-        }
-    return found
 
 
 def test_a_small_trace_is_read_as_it_is(write: Callable[..., Path]) -> None:

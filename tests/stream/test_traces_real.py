@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from models.minutes import DAY_MIN, Span
-from stream.traces import TableTrace, read_trace
+from stream.traces import read_trace
+from tests.stream.fakes import ends
 
 TRACES = Path(os.environ.get("ZHUGE_TRACES", Path(__file__).parents[2] / ".." / "shared" / "data" / "traces"))
 
@@ -20,18 +21,6 @@ def real(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"REAL TRACE NOT TESTED: no {path}; set ZHUGE_TRACES to the folder that holds it")
     return path
-
-
-def ends(trace: TableTrace) -> dict[str, int]:
-    """Each VM's last second."""
-    found: dict[str, int] = {}
-    for part in range(trace.parts):
-        samples = trace.samples(part, trace.span)
-        keys, from_the_end = np.unique(samples.key[::-1], return_index=True)
-        found |= {
-            trace.keys[key].vm_id: int(samples.ts_s[-1 - back]) for key, back in zip(keys, from_the_end, strict=True)
-        }
-    return found
 
 
 def test_azure_starts_at_minute_0_and_has_no_gap() -> None:
