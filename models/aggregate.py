@@ -29,7 +29,7 @@ class Aggregates(NamedTuple):
 def aggregate(minutes: npt.NDArray[np.float32]) -> Aggregates:
     """Means and counts of float32[m, columns] by 5 minutes and in all; NaN = gap, no value below 0, m = 5, 10 … 60.
 
-    Minutes are added one by one in float64 in their order, first within their 5 minutes and then these, so that a
+    Minutes are added one by one in their order, within their 5 minutes in float32 and these in float64, so that a
     column's bits depend neither on the columns beside it nor on the array's shape (numpy's own sum would add pairwise
     where a column stands alone).
     """
@@ -50,7 +50,8 @@ def _empty(shape: tuple[int, ...]) -> Aggregate:
 def _aggregate_chunk(minutes: npt.NDArray[np.float32], out: Aggregates) -> None:
     columns = minutes.shape[1]
     total, count = np.zeros(columns, dtype=np.float64), np.zeros(columns, dtype=np.uint8)
-    step_total, step_count = np.empty_like(total), np.empty_like(count)
+    # Five float32 sums err by less than a millionth of the load; float64 here would take a third more time.
+    step_total, step_count = np.empty(columns, dtype=np.float32), np.empty_like(count)
     there = np.empty(columns, dtype=np.bool_)
     value = np.empty(columns, dtype=np.float32)
     for step in range(minutes.shape[0] // STEP_MIN):
@@ -67,7 +68,7 @@ def _aggregate_chunk(minutes: npt.NDArray[np.float32], out: Aggregates) -> None:
     _divide(total, count, out.whole)
 
 
-def _divide(total: npt.NDArray[np.float64], count: npt.NDArray[np.uint8], out: Aggregate) -> None:
+def _divide(total: npt.NDArray[np.floating], count: npt.NDArray[np.uint8], out: Aggregate) -> None:
     with np.errstate(invalid="ignore"):
         out.mean[:] = total / count
     out.count[:] = count
