@@ -1,9 +1,10 @@
 """The one place where settings are read; what they say is handed down as plain arguments.
 
 Highest first: the command line's overrides, the environment (`ZHUGE_<SECTION>__<KEY>`), the TOML file, the defaults
-below. The file is the one asked for, else the one that ZHUGE_CONFIG names, else configs/embedded.toml. A name that
-nobody knows is refused with the nearest known one, a value that cannot be is refused with where it came from, and a
-password inside a URL is never shown.
+of `stream/settings_sections.py`. The file is the one asked for, else the one that ZHUGE_CONFIG names, else
+configs/embedded.toml. It alone declares sources, `[sources.NAME]`; the environment may go over their keys
+(`ZHUGE_SOURCES__<NAME>__<KEY>`). A name that nobody knows is refused with the nearest known one, a value that cannot
+be is refused with where it came from, and a password is never shown.
 """
 
 from __future__ import annotations
@@ -15,115 +16,21 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from models.errors import BadInput
+from stream.settings_sections import FIELDS, Settings, SourceSettings, masked, shown, source_fields
+
+__all__ = ["EMBEDDED", "FIELDS", "Loaded", "Settings", "Shown", "SourceSettings", "describe", "load_settings", "masked"]
 
 Found = tuple[object, str]  # a value as its source gives it, and where a person finds it
+Fields = Mapping[str, FieldInfo]
 EMBEDDED = Path(__file__).parent.parent / "configs" / "embedded.toml"
-DATABASE = "sqlite:data/zhuge.sqlite"
 PREFIX = "ZHUGE_"
 NOT_SETTINGS = {"ZHUGE_CONFIG", "ZHUGE_TRACES"}  # where this file is; where the tests find recorded traces
-SECRETS = (re.compile(r"(?<=://)([^:/@]*:).*(?=@)"), re.compile(r"([?&][^=&]*(?:password|secret|token|key)=)[^&#'\"]*"))
-
-
-class Section(BaseModel):
-    """One table of the TOML file: frozen, of exact types, closed to unknown keys, and discreet about passwords."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-    def __repr_args__(self) -> list[tuple[str | None, object]]:
-        """What repr() and str() show."""
-        return [(name, masked(value) if isinstance(value, str) else value) for name, value in self]
-
-
-class Stores(Section):
-    """Where everything is kept: one driver a URL scheme."""
-
-    cstore: str = Field(default=DATABASE, description="URL of the aggregates, lives and forecasts.")
-    control: str = Field(default=DATABASE, description="URL of the clock, claims and offsets.")
-    answers: str = Field(default=DATABASE, description="URL of the forecasts that the API reads.")
-    registry: str = Field(default="file:data/registry", description="URL of the model sets and the champion's record.")
-
-
-class Ingest(Section):
-    """From samples to aggregates."""
-
-    close_delay_min: int = Field(default=3, ge=0, le=10, description="Minutes past its end at which a span closes.")
-    reopen_for_min: int = Field(default=30, ge=0, le=60, description="Minutes for which a late sample is still taken.")
-    max_ahead_min: int = Field(default=5, ge=0, le=60, description="Minutes ahead of the clock that a sample may be.")
-    profile_alpha: float = Field(default=0.25, gt=0, le=1, description="Weight of the newest day in the day's profile.")
-
-
-class Forecast(Section):
-    """The hourly forecast step."""
-
-    log_every_h: int = Field(default=6, ge=1, le=24, description="Hours between the forecasts kept for evaluation.")
-    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads of the forecast step; 0 = all cores.")
-    device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where the models run: cpu or cuda.")
-
-
-class Windows(Section):
-    """What a good window is, where neither the question nor the VM's policy says."""
-
-    max_load_pct: float = Field(default=80.0, gt=0, le=100, description="Mean load in percent that a window may have.")
-    min_confidence: float = Field(
-        default=0.8, ge=0, le=1, description="Least P(mean load <= max_load_pct) to accept a window."
-    )
-    stale_after_min: int = Field(
-        default=180, ge=1, le=10_080, description="Minutes after which the newest data are STALE."
-    )
-    default_minutes: int = Field(default=10, ge=10, le=120, description="Minutes that a window is long.")
-
-
-class Serve(Section):
-    """The HTTP API and the page."""
-
-    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 = every interface.")
-    port: int = Field(default=8080, ge=0, le=65_535, description="TCP port to listen on; 0 = a free one.")
-
-
-class Demo(Section):
-    """What `zhuge demo` replays."""
-
-    trace: str = Field(default="synthetic:", min_length=1, description="synthetic: or replay:FILE, a Parquet trace.")
-    speed: float = Field(default=60.0, gt=0, le=100_000, description="Speed of the live demo, in times real time.")
-
-
-class Settings(BaseSettings):
-    """Everything that can be set, a section an attribute; `Settings()` is the defaults."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
-
-    stores: Stores = Stores()
-    ingest: Ingest = Ingest()
-    forecast: Forecast = Forecast()
-    windows: Windows = Windows()
-    serve: Serve = Serve()
-    demo: Demo = Demo()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: Source,
-        *_: Source,
-        **__: Source,
-    ) -> tuple[Source, ...]:
-        """Only what `load_settings` hands in: it alone reads the sources, so that it knows each value's origin."""
-        return (init_settings,)
-
-
-FIELDS: dict[str, FieldInfo] = {
-    f"{section}.{key}": field
-    for section, table in Settings.model_fields.items()
-    for key, field in type(table.default).model_fields.items()
-}
 
 
 class Loaded(NamedTuple):
@@ -152,64 +59,105 @@ def load_settings(
     BadInput for a file that cannot be read, an unknown name, or a value of the wrong type or range.
     """
     file = Path(path or env.get("ZHUGE_CONFIG") or EMBEDDED)
-    found = _from_file(file) | _from_environment(env) | _from_overrides(overrides or {})
-    origins = {key: found[key][1] if key in found else "default" for key in FIELDS}
-    tables: dict[str, dict[str, object]] = {section: {} for section in Settings.model_fields}
+    tables = _tables(file)
+    sources = _source_names(tables, file)
+    fields = fields_of(sources)
+    found = _from_file(tables, file, fields) | _from_environment(env, fields) | _from_overrides(overrides or {}, fields)
+    origins = {key: found[key][1] if key in found else "default" for key in fields}
+    values: dict[str, Any] = {section: {} for section in Settings.model_fields}
+    values["sources"] = {name: {} for name in sources}
     for dotted, (value, _) in found.items():
-        section, key = dotted.split(".")
-        tables[section][key] = value
+        *steps, key = dotted.split(".")
+        table = values
+        for step in steps:
+            table = table[step]
+        table[key] = value
     try:
-        return Loaded(Settings.model_validate(tables), origins)
+        return Loaded(Settings.model_validate(values), origins)
     except ValidationError as error:
-        raise _refusal(error, origins) from None
+        raise _refusal(error, origins, fields, file) from None
+
+
+def fields_of(sources: Iterable[str]) -> dict[str, FieldInfo]:
+    """Every dotted key that may be set where these sources are declared."""
+    fields = dict(FIELDS)
+    for name in sources:
+        fields |= source_fields(name)
+    return fields
 
 
 def describe(loaded: Loaded) -> list[Shown]:
-    """Every setting with its value (passwords masked), origin and meaning, in the order of the sections."""
-    tables = loaded.settings.model_dump()
-    values = {f"{section}.{name}": value for section, table in tables.items() for name, value in table.items()}
+    """Every setting with its value (passwords masked), origin and meaning: the sections in order, then the sources."""
+    settings = loaded.settings
+    tables = {section: getattr(settings, section) for section in Settings.model_fields if section != "sources"}
+    tables |= {f"sources.{name}": source for name, source in settings.sources.items()}
+    fields = fields_of(settings.sources)
     return [
-        Shown(key, masked(str(values[key])), loaded.origins[key], field.description or "")
-        for key, field in FIELDS.items()
+        Shown(key, str(shown(name, value)), loaded.origins[key], fields[key].description or "")
+        for table, section in tables.items()
+        for name, value in section
+        for key in [f"{table}.{name}"]
     ]
 
 
-def masked(text: str) -> str:
-    """`text`, with the passwords of its URL as ***: `mysql://user:***@host`, `redis://:***@host`, `?password=***`."""
-    for secret in SECRETS:
-        text = secret.sub(r"\1***", text)
-    return text
-
-
-def _from_overrides(overrides: Mapping[str, object]) -> dict[str, Found]:
+def _from_overrides(overrides: Mapping[str, object], fields: Fields) -> dict[str, Found]:
     given = {key: value for key, value in overrides.items() if value is not None}
-    _check_names(given, FIELDS, "the command line")
-    return {key: (_read(value, FIELDS[key]), "the command line") for key, value in given.items()}
+    _check_names(given, fields, "the command line")
+    return {key: (_read(value, fields[key]), "the command line") for key, value in given.items()}
 
 
-def _from_environment(env: Mapping[str, str]) -> dict[str, Found]:
-    keys = {PREFIX + key.upper().replace(".", "__"): key for key in FIELDS}
+def _from_environment(env: Mapping[str, str], fields: Fields) -> dict[str, Found]:
+    keys = {_variable(key): key for key in fields}
     given = {name: text for name, text in env.items() if name.startswith(PREFIX) and name not in NOT_SETTINGS}
     _check_names(given, keys, "the environment")
-    return {keys[name]: (_read(text, FIELDS[keys[name]]), f"the environment, {name}") for name, text in given.items()}
+    return {keys[name]: (_read(text, fields[keys[name]]), f"the environment, {name}") for name, text in given.items()}
 
 
-def _from_file(path: Path) -> dict[str, Found]:
+def _variable(key: str) -> str:
+    """The environment's name of a dotted key."""
+    return PREFIX + key.upper().replace(".", "__").replace("-", "_")
+
+
+def _tables(path: Path) -> dict[str, Any]:
     remedy = f"Name another with --config or ZHUGE_CONFIG; {EMBEDDED} shows how one looks."
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         got = error.strerror or "an error"
         raise BadInput(f"config {path}", expected="a readable file", got=got, remedy=remedy) from None
     except ValueError as error:  # of the TOML, or of its UTF-8
         raise BadInput(f"config {path}", expected="TOML in UTF-8", got=str(error), remedy=remedy) from None
+
+
+def _source_names(tables: Mapping[str, Any], path: Path) -> list[str]:
+    """The sources that the file declares. BadInput for a name that cannot be told apart in a group or a variable."""
+    declared = tables.get("sources", {})
+    names = [name for name, table in declared.items() if isinstance(table, dict)] if isinstance(declared, dict) else []
+    variables: dict[str, str] = {}
+    for name in names:
+        alike = variables.setdefault(_variable(name), name)
+        if alike != name or not re.fullmatch("[A-Za-z0-9_-]{1,63}", name):
+            raise BadInput(
+                f"source in {path}",
+                expected="a name of 1 to 63 letters, digits, - and _, unlike the others' by more than case, - and _",
+                got=repr(name) if alike == name else f"{alike!r} and {name!r}",
+                remedy="Rename its table, [sources.NAME].",
+            )
+    return names
+
+
+def _from_file(tables: Mapping[str, Any], path: Path, fields: Fields) -> dict[str, Found]:
     values: dict[str, object] = {}
     for section, table in tables.items():
-        if isinstance(table, dict):
-            values |= {f"{section}.{key}": value for key, value in table.items()}
-        else:
+        if not isinstance(table, dict):
             values[section] = table
-    _check_names(values, FIELDS, str(path))
+            continue
+        for key, value in table.items():
+            if section == "sources" and isinstance(value, dict):
+                values |= {f"{section}.{key}.{inner}": set_ for inner, set_ in value.items()}
+            else:
+                values[f"{section}.{key}"] = value
+    _check_names(values, fields, str(path))
     return {key: (value, str(path)) for key, value in values.items()}
 
 
@@ -233,14 +181,20 @@ def _check_names(names: Iterable[str], known: Iterable[str], origin: str) -> Non
         )
 
 
-def _refusal(error: ValidationError, origins: Mapping[str, str]) -> BadInput:
+def _refusal(error: ValidationError, origins: Mapping[str, str], fields: Fields, file: Path) -> BadInput:
     """The first wrong value, in words."""
     first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    field = FIELDS[key]
+    steps = [str(part) for part in first["loc"]]
+    key = next(dotted for n in range(len(steps), 0, -1) if (dotted := ".".join(steps[:n])) in fields)
+    field = fields[key]
+    if first["type"] == "missing":
+        what, expected, got = f"setting {key} in {file}", "a value, as it has no default", "none"
+        return BadInput(what, expected=expected, got=got, remedy=field.description or "")
+    default = field.get_default(call_default_factory=True)
+    said = "It has no default." if field.is_required() else f"Its default is {default!r}."
     return BadInput(
         f"setting {key} from {origins[key]}",
         expected=re.sub("^(Input should be|String should have) ", "", first["msg"]),
-        got=masked(repr(first["input"])),
-        remedy=f"{field.description} Its default is {field.default!r}.",
+        got=masked(repr(shown(key.rpartition(".")[2], first["input"]))),
+        remedy=f"{field.description} {said}",
     )

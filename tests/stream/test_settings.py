@@ -33,6 +33,7 @@ def refused(**where: object) -> BadInput:
 def test_the_shipped_file_names_every_key_with_its_default() -> None:
     tables = tomllib.loads(EMBEDDED.read_text("utf-8"))
     assert tables == Settings().model_dump()
+    assert tables.pop("sources") == {}  # it declares none, and says where one is shown
     assert list(FIELDS) == [f"{section}.{key}" for section, table in tables.items() for key in table]
     assert load_settings(env={}).settings == Settings()
     assert set(load_settings(env={}).origins.values()) == {str(EMBEDDED)}
@@ -129,6 +130,9 @@ def test_the_variables_of_the_tests_are_no_settings() -> None:
         ("forecast.device", "tpu", "'cpu' or 'cuda'"),
         ("demo.speed", "inf", "a finite number"),
         ("stores.cstore", 5, "a valid string"),
+        ("kafka.security", "TLS", "'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL'"),
+        ("kafka.brokers", "", "at least 1 character"),
+        ("receive.port", 65_536, "less than or equal to 65535"),
     ],
 )
 def test_a_wrong_value_is_refused_with_key_source_expected_got_and_remedy(
