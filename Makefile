@@ -9,7 +9,7 @@ STAMP := $(VENV)/.set-up-$(SET)
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo check test lint faults bench services services-down lock clean
+.PHONY: help setup system demo check test lint faults bench services services-down java lock clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,30 +34,33 @@ demo: setup  ## the main job: a fleet, its forecasts, windows, API and page (ARG
 check: setup lint  ## lint, types and unit tests, about a minute
 	@$(BIN)/pytest -q -m "not slow and not browser" $(ARGS)
 
-test: setup lint  ## everything: check, then the slow tests and the page in a real browser
+test: setup lint services  ## everything: check, then the slow tests and the page in a real browser
 	@$(BIN)/pytest $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy models stream batch tests zhuge.py
+	@$(BIN)/mypy models stream batch deploy tests zhuge.py
 
-faults: setup  ## kill -9 the ingest again and again and compare its aggregates with an undisturbed run
+faults: setup java  ## kill -9 the ingest again and again and compare its aggregates with an undisturbed run
 	@$(BIN)/python tests/faults/kill.py $(ARGS)
 
-bench: setup  ## the figures: `name: value` lines (ARGS=--quick for a minute of it)
+bench: setup services  ## the figures: `name: value` lines (ARGS=--quick for a minute of it)
 	@$(BIN)/python tests/bench/core.py $(ARGS)
 	@$(BIN)/python tests/bench/demo.py $(ARGS)
 
-services:  ## start the servers that the tests need (none yet: all runs embedded)
-	@echo "nothing to start: this version runs embedded, on SQLite; Kafka, MariaDB, Redis and RocketMQ come with their drivers"
+services: java  ## start the servers that the tests need: Kafka (no-op where it runs)
+	@$(PYTHON) -m deploy.services start
 
-services-down:  ## stop just those servers
-	@echo "nothing to stop: this version starts no server"
+services-down:  ## stop just those servers; their data stay
+	@$(PYTHON) -m deploy.services stop
+
+java:
+	@command -v java >/dev/null && command -v mvn >/dev/null || sh deploy/services/apt.sh java.txt
 
 lock:  ## compile the locks again after a change of pyproject.toml
 	for set in cpu gpu; do $(BIN)/uv pip compile --quiet pyproject.toml --extra $$set --extra dev --universal --python-version 3.11 --generate-hashes --no-header --output-file deploy/locks/$$set.txt || exit 1; done
 
-clean:  ## remove .venv, caches and data/ (the demo's stores, and yours if they lie there)
+clean: services-down  ## remove .venv, caches and data/ (the demo's stores, and yours if they lie there)
 	rm -rf $(VENV) data .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs the Debian packages of apt.txt that are missing; where it may not, it names the command.
+# Installs the Debian packages of a list beside it (apt.txt) that are missing; where it may not, it names the command.
 set -eu
-here=$(dirname "$0")
-command -v dpkg-query >/dev/null 2>&1 || { echo "not a Debian system: install the counterparts of $here/apt.txt yourself where the tests need them" >&2; exit 0; }
+list=$(dirname "$0")/${1:-apt.txt}
+command -v dpkg-query >/dev/null 2>&1 || { echo "not a Debian system: install the counterparts of $list yourself where the tests need them" >&2; exit 0; }
 missing=
-for package in $(cat "$here/apt.txt"); do
+for package in $(cat "$list"); do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
