@@ -62,6 +62,12 @@ class Kafka(Section):
     ca_file: str = Field(default="", description="PEM file that signs for the brokers; empty = the system's.")
     prefix: str = Field(default="", pattern="^[A-Za-z0-9._-]*$", description="Before the names of our own topics.")
     group: str = Field(default="zhuge", min_length=1, description="Consumer group; each source adds its name to it.")
+    session_timeout_ms: int = Field(
+        default=20_000, ge=1_000, le=600_000, description="A worker silent for so long loses its partitions."
+    )
+    metadata_max_age_ms: int = Field(
+        default=60_000, ge=500, le=600_000, description="So often it is asked whether a topic has got more partitions."
+    )
 
 
 class SourceSettings(Section):
@@ -103,6 +109,14 @@ class Ingest(Section):
     reopen_for_min: int = Field(default=30, ge=0, le=60, description="Minutes for which a late sample is still taken.")
     max_ahead_min: int = Field(default=5, ge=0, le=60, description="Minutes ahead of the clock that a sample may be.")
     profile_alpha: float = Field(default=0.25, gt=0, le=1, description="Weight of the newest day in the day's profile.")
+
+
+class Worker(Section):
+    """What each worker process shows of itself."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address of its /healthz and /metrics.")
+    port: int = Field(default=0, ge=0, le=65_535, description="TCP port of these; 0 = a free one, which it says.")
+    stalled_after_s: int = Field(default=60, ge=5, le=3_600, description="/healthz says 503 after so long without work.")
 
 
 class Forecast(Section):
@@ -149,6 +163,7 @@ class Settings(BaseSettings):
     kafka: Kafka = Kafka()
     ingest: Ingest = Ingest()
     receive: Receive = Receive()
+    worker: Worker = Worker()
     forecast: Forecast = Forecast()
     windows: Windows = Windows()
     serve: Serve = Serve()
