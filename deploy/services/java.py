@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+from deploy.services.process import UTF8, tail
 from deploy.services.server import ServiceError, locked
 
 POM = Path(__file__).with_name("pom.xml")
 LEAST_JAVA = 17
 REMEDY = "Install them: sudo apt-get install default-jre-headless maven"
-LOG = [
+LOG = [  # warnings and worse, so that the end of the log says why
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
     "-Dorg.slf4j.simpleLogger.showThreadName=false",
@@ -52,12 +55,20 @@ def classpath(home: Path) -> str:
         return file.read_text("utf-8").strip()
 
 
+def properties(text: str) -> str:
+    """A text as Java reads it from a properties file, which is Latin-1: other characters as \\uXXXX."""
+    return "".join(sign if sign.isascii() else json.dumps(sign)[1:-1] for sign in text)
+
+
 def run(command: list[str]) -> str:
     """Output of a short command; ServiceError with its words where it fails."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603 (no word of it comes from outside)
+    environment = os.environ | UTF8
+    done = subprocess.run(  # noqa: PLW1510, S603 (the exit code is read below; no word of the command comes from outside)
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, encoding="utf-8", errors="replace"
+    )
     if done.returncode != 0:
         what, got = f"`{Path(command[0]).name}` failed", f"exit code {done.returncode}"
-        raise ServiceError(what, expected="exit code 0", got=got, remedy=f"It said:\n{done.stdout.strip()}")
+        raise ServiceError(what, expected="exit code 0", got=got, remedy=f"It said:\n{tail(done.stdout)}")
     return done.stdout
 
 

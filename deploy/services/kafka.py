@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 
-from deploy.services.java import LOG, classpath, need_java, program, run
+from deploy.services.java import LOG, classpath, need_java, program, properties, run
 from deploy.services.server import HOST, Place, Service
 from deploy.services.tls import certificates
 
@@ -17,6 +17,7 @@ CLUSTER_ID = "emh1Z2UtdGVzdHMtMDAwMA"
 USER = "zhuge-tests"
 # One compiler tier and one collector thread: the broker shares two cores with the tests.
 JVM = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true"]
+GROUPS = "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.coordinator.group=info"  # who joins, and why one is thrown out
 METADATA, METADATA_VERSION = 3, 4
 
 
@@ -28,7 +29,7 @@ def _config(place: Place) -> str:
     tls = certificates(place.home)
     plain, sasl, controller = (place.ports[name] for name in KAFKA.ports)
     login = "org.apache.kafka.common.security.plain.PlainLoginModule"
-    return f"""\
+    return properties(f"""\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{HOST}:{controller}
@@ -76,19 +77,28 @@ log.cleaner.dedupe.buffer.size=16777216
 num.network.threads=2
 num.io.threads=4
 background.threads=2
-"""
+""")
 
 
 def _prepare(place: Place) -> None:
     need_java()
     if not (place.folder / "logs" / "meta.properties").exists():
-        tool = [program("java"), *JVM, "-cp", classpath(place.home), "kafka.tools.StorageTool", "format"]
+        tool = [
+            program("java"),
+            *JVM,
+            *LOG,
+            "-cp",
+            classpath(place.home),
+            "kafka.tools.StorageTool",
+            "format",
+            "--ignore-formatted",
+        ]
         run([*tool, "-t", CLUSTER_ID, "-c", str(place.folder / KAFKA.config_file)])
 
 
 def _command(place: Place) -> list[str]:
     config = str(place.folder / KAFKA.config_file)
-    return [program("java"), *JVM, *LOG, "-cp", classpath(place.home), "kafka.Kafka", config]
+    return [program("java"), *JVM, *LOG, GROUPS, "-cp", classpath(place.home), "kafka.Kafka", config]
 
 
 def _answers(place: Place) -> None:

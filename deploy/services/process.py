@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 POLL_S = 0.02
+UTF8 = {"LC_ALL": "C.UTF-8"}  # a JVM reads paths by its locale
 
 
 class Started(NamedTuple):
@@ -34,7 +35,7 @@ def spawn(command: Sequence[str], log: Path) -> Started:
         (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    pid = os.posix_spawnp(command[0], list(command), os.environ, file_actions=outputs, setsid=True)
+    pid = os.posix_spawnp(command[0], list(command), os.environ | UTF8, file_actions=outputs, setsid=True)
     return Started(pid, _since(pid) or "ended at once")
 
 
@@ -77,16 +78,17 @@ def gone(started: Started, limit_s: float) -> bool:
     return True
 
 
-def tail(log: Path, lines: int = 20) -> str:
-    """The last lines of a log, indented; a word where there are none."""
-    text = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
-    return "\n".join(f"    {line}" for line in text[-lines:]) or "    (the log is empty)"
+def tail(text: str, lines: int = 20) -> str:
+    """The last lines of what a program said, indented; a word where it said nothing."""
+    return "\n".join(f"    {line}" for line in text.splitlines()[-lines:]) or "    (nothing)"
 
 
 def _since(pid: int) -> str | None:
     """Boot and start tick of a process; None where there is none, or only what is left of one that ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        threads = len(os.listdir(f"/proc/{pid}/task"))
     except OSError:
         return None
-    return None if fields[0] in "ZX" else f"{BOOT.read_text('ascii').strip()} {fields[19]}"
+    ended = fields[0] in "ZX" and threads <= 1  # while other threads still end, its ports are not free
+    return None if ended else f"{BOOT.read_text('ascii').strip()} {fields[19]}"

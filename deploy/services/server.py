@@ -152,7 +152,7 @@ def _await_answer(service: Service, place: Place, state: State) -> None:
                     f"{service.name} did not start",
                     expected=f"an answer on {HOST}:{place.ports[service.ports[0]]}",
                     got=got,
-                    remedy=f"The end of {state.log}:\n{process.tail(Path(state.log))}",
+                    remedy=f"The end of {state.log}:\n{process.tail(Path(state.log).read_text('utf-8', 'replace'))}",
                 ) from error
         time.sleep(POLL_S)
 
