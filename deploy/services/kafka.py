@@ -81,7 +81,6 @@ background.threads=2
 
 
 def _prepare(place: Place) -> None:
-    need_java()
     if not (place.folder / "logs" / "meta.properties").exists():
         tool = [
             program("java"),
@@ -125,5 +124,13 @@ def _facts(place: Place) -> dict[str, str]:
 
 
 KAFKA = Service(
-    "kafka", ("plain", "sasl", "controller"), "server.properties", _config, _prepare, _command, _answers, _facts
+    name="kafka",
+    ports=("plain", "sasl", "controller"),
+    config_file="server.properties",
+    needs=need_java,
+    config=_config,
+    prepare=_prepare,
+    command=_command,
+    answers=_answers,
+    facts=_facts,
 )

@@ -41,11 +41,16 @@ class Place(NamedTuple):
 
 
 class Service(NamedTuple):
-    """What a server is. `prepare` makes what the first start needs, `answers` raises OSError until it serves."""
+    """What a server is, asked in this order. Adding one is a file beside kafka.py and its name in __main__.py.
+
+    `needs` raises ServiceError where a program is missing; `config` is the text of its `config_file`; `prepare` makes
+    what the first start needs; `answers` raises OSError until it serves; `facts` are what its clients need.
+    """
 
     name: str
     ports: tuple[str, ...]
     config_file: str
+    needs: Callable[[], None]
     config: Callable[[Place], str]
     prepare: Callable[[Place], None]
     command: Callable[[Place], list[str]]
@@ -66,22 +71,21 @@ class State(NamedTuple):
 def start(service: Service, folder: Path, home: Path) -> State:
     """Start a server, or find it running; either way it answers when this returns.
 
-    A server that runs with another configuration than today's is started again. ServiceError with the log's tail where
-    it does not come up.
+    It comes up on the ports that it had, or on others where a stranger has taken one. A server that runs with another
+    configuration than today's is started again. ServiceError with the log's tail where it does not come up.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / "lock"):
         state = read(folder)
+        ports = _choose(service) | (state.ports if state else {})
         if state and process.alive(state.process):
-            place = Place(home, folder, state.ports)
+            place = Place(home, folder, ports)
             if state.digest == _digest(service, place):
                 _await_answer(service, place, state)
                 return state
             process.end(state.process, STOP_LIMIT_S)
-        place = Place(
-            home, folder, state.ports if state and all(map(_free, state.ports.values())) else _choose(service)
-        )
-        return _launch(service, place)
+        free = all(map(_free, ports.values()))
+        return _launch(service, Place(home, folder, ports if free else _choose(service)))
 
 
 def stop(folder: Path) -> bool:
@@ -119,6 +123,7 @@ def locked(file: Path) -> Iterator[None]:
 
 
 def _launch(service: Service, place: Place) -> State:
+    service.needs()
     (place.folder / service.config_file).write_text(service.config(place), "utf-8")
     service.prepare(place)
     log = place.folder / f"{service.name}.log"
