@@ -1,0 +1,104 @@
+"""What the harness sends: a small fleet's host reports, minute by minute, each with what must become of it."""
+
+from __future__ import annotations
+
+import json
+import random
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from models.minutes import HOUR_MIN, Minute
+
+IDLE_EVERY = 10  # every tenth VM is idle: 0.0 is a sample like others
+PERCENT_STEPS = 10_001  # 0.00 to 100.00
+
+
+class Message(NamedTuple):
+    """One message as it is sent, and what must become of it.
+
+    `minute`: the one of the fleet in which it is sent, whatever the message itself says. `taken`: its possible samples
+    are in aggregates. `dead`: the reason of its dead letter, `late`: that of its letter in the late topic; empty: none.
+    """
+
+    key: str
+    value: bytes | None
+    minute: Minute
+    taken: bool = True
+    dead: str = ""
+    late: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One host's report: the load of each of its VMs at `ts_s`."""
+
+    host: str
+    ts_s: int
+    vms: Sequence[str]
+    cpu: Sequence[float]
+
+    def encode(self) -> bytes:
+        """As the source `host-json` declares it."""
+        return json.dumps({"host": self.host, "ts": self.ts_s, "vm": [*self.vms], "cpu": [*self.cpu]}).encode()
+
+
+def load_pct(vm: str, minute: Minute) -> float:
+    """What a VM does in a minute: 0.0 for the idle ones, else something that only this minute of this VM has."""
+    if int(vm.removeprefix("vm-")) % IDLE_EVERY == 0:
+        return 0.0
+    return zlib.crc32(f"{vm} at {minute}".encode()) % PERCENT_STEPS / 100
+
+
+class Fleet:
+    """Which VM is on which host, and since when. VMs are dealt out to the hosts in turn."""
+
+    def __init__(self, vms: int, hosts: int, seed: int) -> None:
+        self._rng = random.Random(seed)
+        self._hosts = [f"host-{number}" for number in range(hosts)]
+        self._stays: dict[str, list[tuple[Minute, str]]] = {
+            f"vm-{number}": [(0, self._hosts[number % hosts])] for number in range(vms)
+        }
+
+    @property
+    def hosts(self) -> list[str]:
+        """All of them, also those without a VM."""
+        return self._hosts
+
+    @property
+    def vms(self) -> list[str]:
+        """All of them."""
+        return list(self._stays)
+
+    def host_of(self, vm: str, minute: Minute) -> str:
+        """Who owns the VM's minute; nobody before it was there."""
+        return ["", *(host for since, host in self._stays[vm] if since <= minute)][-1]
+
+    def move(self, vm: str, host: str, minute: Minute) -> None:
+        """The VM is on `host` from `minute` on."""
+        self._stays[vm].append((minute, host))
+
+    def move_one(self, minute: Minute) -> None:
+        """Some VM that has been where it is for an hour moves to another host."""
+        settled = [vm for vm, stays in self._stays.items() if stays[-1][0] <= minute - HOUR_MIN]
+        vm = self._rng.choice(settled)
+        self.move(vm, self._rng.choice([host for host in self._hosts if host != self.host_of(vm, minute)]), minute)
+
+    def add_one(self, minute: Minute) -> None:
+        """A VM that was not there before."""
+        self._stays[f"vm-{len(self._stays)}"] = [(minute, self._rng.choice(self._hosts))]
+
+    def vms_of(self, host: str, minute: Minute) -> list[str]:
+        """Who is on the host in that minute."""
+        return [vm for vm in self._stays if self.host_of(vm, minute) == host]
+
+    def report(self, host: str, minute: Minute) -> Report:
+        """What the host says of the minute, at some second of it."""
+        vms = self.vms_of(host, minute)
+        return Report(host, minute * 60 + self._rng.randrange(60), vms, [load_pct(vm, minute) for vm in vms])
+
+    def messages(self, minute: Minute) -> list[Message]:
+        """Every host's report of the minute."""
+        reports = [self.report(host, minute) for host in self._hosts]
+        return [Message(report.host, report.encode(), minute) for report in reports if report.vms]
