@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -107,6 +110,58 @@ def test_growing_keeps_what_is_there() -> None:
     write(ring, [(5, 3, 0, 9.0)])
     assert ring.span(Span(5, 6), ALL)[0, [0, 3]].tolist() == [7.0, 9.0]
     assert ring.span(Span(-3, -2), slice(0, 1)).tolist() == [[8.0]]
+
+
+@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=5), st.integers(-5, 300))
+def test_a_ring_that_grows_is_the_one_that_had_the_room_from_the_start(sizes: list[int], head: int) -> None:
+    grown, whole = Ring(), Ring(max(sizes))
+    for ring in (grown, whole):
+        ring.advance(head)
+    for number, rows in enumerate(sorted(sizes)):
+        grown.grow(rows)
+        samples = [(head - number, rows - 1, 7, float(number)), (head, rows // 2, 7, float(number))]
+        for ring in (grown, whole):
+            write(ring, samples)
+            ring.advance(head + number)
+    span = Span(whole.head - RING_MIN + 1, whole.head + 1) if whole.head is not None else Span(0, 0)
+    assert grown.rows == whole.rows
+    assert grown.size_bytes == whole.size_bytes == max(sizes) * RING_MIN * 5
+    assert grown.span(span, ALL).tobytes() == whole.span(span, ALL).tobytes()
+
+
+GROWING = """
+import resource
+import numpy as np
+from stream.ring import Ring
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+ring, before = Ring(), peak()
+ring.advance(1000)
+for rows in range(2500, 265_001, 2500):  # just past a power of two, where the room has doubled last
+    ring.grow(rows)
+    row = np.arange(rows - 2500, rows, dtype=np.int32)
+    ring.write(np.full(2500, 1000), row, np.zeros(2500, np.uint8), np.ones(2500, np.float32))
+print((peak() - before) / ring.size_bytes)
+"""
+
+
+def test_growing_block_by_block_takes_no_more_memory_than_the_cells_in_use() -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", GROWING], cwd=root, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1.1
+
+
+def test_cells_that_are_cleared_can_be_written_again() -> None:
+    ring = Ring(2)
+    ring.advance(200)
+    write(ring, [(198, 0, 59, 1.0), (200, 0, 59, 2.0), (199, 1, 59, 3.0), (197, 0, 59, 4.0)])
+    assert ring.clear(0, Span(198, 10_000)) == [198, 200]
+    write(ring, [(200, 0, 1, 0.0)])
+    cells = ring.span(Span(197, 201), ALL)
+    assert cells[:, 0].tolist()[::3] == [4.0, 0.0]
+    assert np.isnan(cells[[1, 2], 0]).all()
+    assert cells[2, 1] == 3.0
+    assert ring.clear(0, Span(-(2**31), 198)) == [197]
+    assert ring.clear(7, Span(198, 201)) == Ring(1).clear(0, Span(198, 201)) == []
 
 
 def test_a_span_that_wraps_is_in_order() -> None:
