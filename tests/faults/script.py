@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from models.minutes import HOUR_MIN, Minute
 
+LINGER_MIN = 3  # so long a third of the hosts that a VM has left still report it
 IDLE_EVERY = 10  # every tenth VM is idle: 0.0 is a sample like others
 PERCENT_STEPS = 10_001  # 0.00 to 100.00
 
@@ -60,6 +61,7 @@ class Fleet:
         self._stays: dict[str, list[tuple[Minute, str]]] = {
             f"vm-{number}": [(0, self._hosts[number % hosts])] for number in range(vms)
         }
+        self._lingers: dict[str, tuple[str, range]] = {}
 
     @property
     def hosts(self) -> list[str]:
@@ -75,15 +77,17 @@ class Fleet:
         """Who owns the VM's minute; nobody before it was there."""
         return ["", *(host for since, host in self._stays[vm] if since <= minute)][-1]
 
-    def move(self, vm: str, host: str, minute: Minute) -> None:
-        """The VM is on `host` from `minute` on."""
+    def move(self, vm: str, host: str, minute: Minute, *, linger_min: int = 0) -> None:
+        """The VM is on `host` from `minute` on; the host that it left reports it for `linger_min` more."""
+        self._lingers[vm] = (self.host_of(vm, minute), range(minute, minute + linger_min))
         self._stays[vm].append((minute, host))
 
     def move_one(self, minute: Minute) -> None:
         """Some VM that has been where it is for an hour moves to another host."""
         settled = [vm for vm, stays in self._stays.items() if stays[-1][0] <= minute - HOUR_MIN]
         vm = self._rng.choice(settled)
-        self.move(vm, self._rng.choice([host for host in self._hosts if host != self.host_of(vm, minute)]), minute)
+        others = [host for host in self._hosts if host != self.host_of(vm, minute)]
+        self.move(vm, self._rng.choice(others), minute, linger_min=self._rng.choice((0, 0, LINGER_MIN)))
 
     def add_one(self, minute: Minute) -> None:
         """A VM that was not there before."""
@@ -95,8 +99,10 @@ class Fleet:
 
     def report(self, host: str, minute: Minute) -> Report:
         """What the host says of the minute, at some second of it."""
-        vms = self.vms_of(host, minute)
-        return Report(host, minute * 60 + self._rng.randrange(60), vms, [load_pct(vm, minute) for vm in vms])
+        here = self.vms_of(host, minute)
+        gone = [vm for vm, (left, while_) in self._lingers.items() if left == host and minute in while_]
+        cpu = [*(load_pct(vm, minute) for vm in here), *(100 - load_pct(vm, minute) for vm in gone)]
+        return Report(host, minute * 60 + self._rng.randrange(60), [*here, *gone], cpu)
 
     def messages(self, minute: Minute) -> list[Message]:
         """Every host's report of the minute."""

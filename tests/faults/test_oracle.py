@@ -128,5 +128,8 @@ def test_the_fleet_reports_each_vm_once_a_minute_from_where_it_is() -> None:
         assert sorted(vm for r in reports.values() for vm in r["vm"]) == sorted(fleet.vms)
         assert {r["ts"] // 60 for r in reports.values()} == {minute}
         assert "vm-4" in reports[host]["vm"]
+    fleet.move("vm-5", "host-0", HOUR + 60, linger_min=2)
+    there = [[m.key for m in fleet.messages(HOUR + minute) if b'"vm-5"' in (m.value or b"")] for minute in (61, 62)]
+    assert there == [["host-0", "host-2"], ["host-0"]]
     assert load_pct("vm-10", HOUR) == 0.0
     assert load_pct("vm-4", HOUR) == load_pct("vm-4", HOUR) != load_pct("vm-4", HOUR + 1)
