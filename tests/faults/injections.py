@@ -182,8 +182,8 @@ def idle_partition(stage: Stage) -> Injected:
     ]
     world.flow(RULES.close_delay_min + 5)
     world.until(lambda: world.stored(silent, began - 1), f"the last minutes of partition {silent} stored by the clock")
-    world.flow(max(0, 3 * stage.scale.minutes - (world.minute - began)))
     took = time.monotonic() - began_s
+    world.flow(max(0, 3 * stage.scale.minutes - (world.minute - began)))
     world.shape = as_they_are
     world.flow(10)
     world.catch_up()
