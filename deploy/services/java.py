@@ -49,7 +49,7 @@ def classpath(home: Path) -> str:
     file = home / f"classpath-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
     with locked(home / "lock"):
         if not _whole(file):
-            sys.stderr.write("services: Maven resolves the jars (once, about 100 MB where it has none)\n")
+            sys.stderr.write("services: Maven resolves the jars (once, 45 MB where it has none)\n")
             new = file.with_suffix(".new")
             maven = [program("mvn"), "--quiet", "--batch-mode", "--file", str(POM), "dependency:build-classpath"]
             run([*maven, "-Dmdep.includeScope=runtime", f"-Dmdep.outputFile={new}"])
