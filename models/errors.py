@@ -3,6 +3,7 @@
 ZhugeError
  ├─ BadInput      the caller gave something wrong (exit code 2, HTTP 4xx)
  ├─ StoreError    a store cannot be opened, read or written (exit code 2: a path, a disk, a lock)
+ │   └─ TakenOver another writer has what this one took for its own
  └─ SetError      a model set is missing, broken or not of this version
 """
 
@@ -29,6 +30,10 @@ class BadInput(ZhugeError):  # noqa: N818 (read as a sentence: raise BadInput(..
 
 class StoreError(ZhugeError):
     """A store that cannot be opened, read or written."""
+
+
+class TakenOver(StoreError):
+    """A partition, block or slot that is another writer's by now: read anew what is whose, and go on from there."""
 
 
 class SetError(ZhugeError):

@@ -1,25 +1,30 @@
-"""Taking over partitions: a new epoch, the blocks they own, the fleet as the catalogue knows it, where to read on.
+"""Taking over a partition: a new epoch, the blocks it owns, where to read on, and who was last seen when.
 
-Control records: `source` (whose log this store is fed by), `epoch/<part>`, `block/<n>` (the part that owns it) and
-`offset/<part>` (see `Committed`), all changed by compare-and-set only.
+Control records: `source/<name>` (the number of the source's first partition), `epoch/<part>`, `block/<n>` (the part
+that owns it), `offset/<part>` (see `Committed`) and `correct/<part>` (see `mark_correction`), all changed by
+compare-and-set only.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 from models.errors import BadInput, StoreError
-from models.fleet import Vm, newest_lives
+from models.fleet import Vm
 from models.minutes import DAY_MIN, HOUR_MIN, Minute, Span
 from stream.clock import WATERMARK_PREFIX
+from stream.due import Rules, Writer
 from stream.keys import KeyTable, LastHours
-from stream.partition import Partition, Rules, Writer
-from stream.placing import SILENCE_MIN, Fleet, Slots
-from stream.samples import Source
+from stream.partition import Partition
+from stream.placing import ALWAYS, SILENCE_MIN, Fleet, Slots
 from stream.stores.open import Stores
-from stream.stores.protocols import METRIC_CPU, Control
+from stream.stores.protocols import METRIC_CPU, Catalogue, Control, Versioned
+
+PARTS_A_SOURCE = 1_000
+_PAGE = 10_000
+BROKER = "kafka:"  # the name of a source that may share the store with others of its kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,73 +45,119 @@ class Assigned:
 
     part: int
     partition: Partition
+    slots: Slots
+    start: int
     handled: int
     mark: Minute
     offset_version: int
     mark_version: int
+    correction: Versioned | None
 
-    def commit(self) -> list[tuple[str, int, str | None]]:
-        """The changes of its control records that say how far it is now."""
+    def committing(self) -> Committed:
+        """How far it is now."""
         offset, floor = self.partition.replay_from(self.handled)
+        return Committed(offset, self.handled, floor)
+
+    def commit(self, committed: Committed) -> list[tuple[str, int, str | None]]:
+        """The changes of its control records that say so."""
         self.mark = max(self.mark, self.partition.watermark or 0)
-        committed = Committed(offset, self.handled, floor)
-        return [
+        changes: list[tuple[str, int, str | None]] = [
             (f"offset/{self.part}", self.offset_version, json.dumps(asdict(committed))),
             (f"{WATERMARK_PREFIX}{self.part}", self.mark_version, json.dumps({"minute": self.mark})),
         ]
+        if self.correction is not None and committed.floor > int(self.correction.value):
+            changes.append((f"correct/{self.part}", self.correction.version, None))
+        return changes
 
-    def committed(self) -> None:
+    def committed(self, committed: Committed) -> None:
         """These changes hold."""
         self.offset_version += 1
         self.mark_version += 1
+        if self.correction is not None and committed.floor > int(self.correction.value):
+            self.correction = None
 
 
-def assign(source: Source, stores: Stores, rules: Rules) -> tuple[Fleet, LastHours, list[Assigned]]:
-    """Take over every partition of `source`. BadInput where the store is fed by another source already."""
-    _check_source(source, stores.control)
-    vms = stores.catalogue.lives()
-    slots = [_slots(part, stores.control, vms) for part in range(source.parts)]
-    fleet, last_hours = Fleet(newest_lives(vms), slots, source.interval_min), LastHours()
-    assigned = []
-    for part in range(source.parts):
-        offset, mark = stores.control.get(f"offset/{part}"), stores.control.get(f"{WATERMARK_PREFIX}{part}")
-        committed = None if offset is None else Committed(**json.loads(offset.value))
-        seen = 0 if mark is None else int(json.loads(mark.value)["minute"])
-        _remember(stores, slots[part].blocks, seen, last_hours)
-        source.seek(part, 0 if committed is None else committed.offset)
-        partition = Partition(
-            Writer(part, _raise_epoch(stores.control, part)),
-            rules,
-            slots[part],
-            KeyTable(part, fleet, slots[part], last_hours),
-            None if committed is None else committed.floor,
-        )
-        handled = 0 if committed is None else committed.handled
-        versions = (0 if offset is None else offset.version, 0 if mark is None else mark.version)
-        assigned.append(Assigned(part, partition, handled, seen, *versions))
-    return fleet, last_hours, assigned
+def claim_source(control: Control, name: str) -> int:
+    """The number of the source's first partition in this store, the same at every start.
+
+    BadInput where the store is fed by another source already; topics of a broker may share one.
+    """
+    while True:
+        known = {key.removeprefix("source/"): int(record.value) for key, record in control.list("source/").items()}
+        if name in known:
+            return known[name]
+        strangers = [other for other in known if not (other.startswith(BROKER) and name.startswith(BROKER))]
+        if strangers:
+            raise BadInput(
+                "store",
+                expected=f"an empty one, or one fed by {name}",
+                got=f"one fed by {strangers[0]}",
+                remedy="Name another store, or start afresh: zhuge demo --fresh.",
+            )
+        first = PARTS_A_SOURCE * len(known)
+        if control.apply([(f"source/{name}", 0, str(first)), (f"first_part/{first}", 0, name)]):
+            return first
 
 
-def _check_source(source: Source, control: Control) -> None:
-    mine = json.dumps({"name": source.name, "parts": source.parts})
-    control.apply([("source", 0, mine)])
-    record = control.get("source")
-    if record is None or record.value != mine:
-        raise BadInput(
-            "store",
-            expected=f"an empty one, or one fed by {mine}",
-            got=f"one fed by {'nothing' if record is None else record.value}",
-            remedy="Name another store, or start afresh: zhuge demo --fresh.",
-        )
+def known_vms(catalogue: Catalogue) -> Iterator[Vm]:
+    """The newest life of every id, a page at a time: a million of them are never objects together."""
+    after = ""
+    while page := catalogue.page("", after, _PAGE):
+        yield from page
+        after = page[-1].life.vm_id
 
 
-def _slots(part: int, control: Control, vms: list[Vm]) -> Slots:
-    blocks = sorted(
-        int(key.split("/")[1]) for key, record in control.list("block/").items() if record.value == str(part)
+def mark_correction(control: Control, part: int, until: Minute) -> Versioned:
+    """Say that minutes of `part` before `until` have got another owner: what is replayed replaces what was written.
+
+    It holds for every successor until all those hours are past re-opening.
+    """
+    key = f"correct/{part}"
+    while True:
+        record = control.get(key)
+        version = 0 if record is None else record.version
+        if control.apply([(key, version, str(until))]):
+            return Versioned(version + 1, str(until))
+
+
+def assign(part: int, stores: Stores, fleet: Fleet, last_hours: LastHours, rules: Rules, *, per_core: bool) -> Assigned:
+    """Take over `part`: from now on an older writer's rows and commits are refused."""
+    epoch = _raise_epoch(stores.control, part)
+    blocks = blocks_of(stores.control, part)
+    slots = Slots(blocks, _used(blocks, stores.catalogue, fleet), _claimer(part, stores.control))
+    fleet.own(part, slots)
+    offset, mark = stores.control.get(f"offset/{part}"), stores.control.get(f"{WATERMARK_PREFIX}{part}")
+    committed = Committed(0, 0, 0) if offset is None else Committed(**json.loads(offset.value))
+    seen = 0 if mark is None else int(json.loads(mark.value)["minute"])
+    _remember(stores, slots.blocks, seen, last_hours)
+    correction = stores.control.get(f"correct/{part}")
+    writer = Writer(part, epoch, per_core, ALWAYS if correction is None else int(correction.value))
+    table = KeyTable(part, fleet, slots, last_hours)
+    return Assigned(
+        part=part,
+        partition=Partition(writer, rules, slots, table, None if offset is None else committed.floor),
+        slots=slots,
+        start=committed.offset,
+        handled=committed.handled,
+        mark=seen,
+        offset_version=0 if offset is None else offset.version,
+        mark_version=0 if mark is None else mark.version,
+        correction=correction,
     )
-    mine = set(blocks)
-    used = [placement.row for vm in vms for placement in vm.placements if placement.block in mine]
-    return Slots(blocks, used, _claimer(part, control))
+
+
+def blocks_of(control: Control, part: int) -> list[int]:
+    """The blocks that `part` has claimed, by number."""
+    claims = control.list("block/").items()
+    return sorted(int(key.split("/")[1]) for key, record in claims if record.value == str(part))
+
+
+def _used(blocks: Iterable[int], catalogue: Catalogue, fleet: Fleet) -> Iterator[int]:
+    """Every row of the blocks that was ever let; the fleet learns of who is in them on the way."""
+    for block in blocks:
+        for vm in catalogue.lives([block]):
+            fleet.learn(vm)
+            yield from (placement.row for placement in vm.placements if placement.block == block)
 
 
 def _claimer(part: int, control: Control) -> Callable[[], int]:

@@ -9,96 +9,214 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
-from models.errors import BadInput, StoreError
-from models.minutes import Clock, Minute
-from stream.assignment import Assigned, assign
+from models.errors import BadInput, TakenOver
+from models.fleet import Vm, VmRecord
+from models.minutes import REAL_TIME, Clock, Minute
+from stream.assignment import Assigned, Committed, assign, claim_source, known_vms, mark_correction
 from stream.clock import read_clock
-from stream.partition import Due, Rules
+from stream.due import Due, Rules
+from stream.keys import LastHours
+from stream.placing import Fleet
 from stream.profile import updated_profiles
-from stream.samples import Batch, Samples, Source
+from stream.samples import Batch, Samples, Source, Unit
+from stream.stored import Stored, coverage_of, events_of, vms_of
 from stream.stores.open import Stores
 from stream.stores.protocols import METRIC_CPU
 
-FACTORS = {"percent": 1.0, "fraction": 100.0}
+VMS_AT_ONCE = 20_000  # objects on their way from the fleet's columns to the catalogue
 
 
 class Ingest:
-    """Every partition of one source in this process. `wall` gives epoch seconds."""
+    """The partitions of one source that are this process's. `wall` gives epoch seconds."""
 
     def __init__(self, source: Source, stores: Stores, rules: Rules, wall: Callable[[], float]) -> None:
-        if source.unit not in FACTORS:
+        if source.unit not in set(Unit):
             raise BadInput(
                 f"unit of {source.name}",
-                expected=" or ".join(FACTORS),
+                expected=" or ".join(Unit),
                 got=source.unit,
                 remedy="Declare the unit that the source's values are in.",
             )
         self._source, self._stores, self._rules, self._wall = source, stores, rules, wall
-        self._factor = np.float32(FACTORS[source.unit])
-        self._fleet, self._last_hours, self._assigned = assign(source, stores, rules)
+        self.first_part = claim_source(stores.control, source.name)
+        self._fleet = Fleet(known_vms(stores.catalogue), source.interval_min)
+        self._last_hours = LastHours()
+        self._assigned: dict[int, Assigned] = {}
+        self._counts: Counter[str] = Counter()  # of partitions that are another's by now, and of the whole process
         self._due = Due()
+        self._stored = Stored()
+        self._again: set[int] = set()  # partitions of which placed minutes have got another owner
         self._moved: dict[int, Assigned] = {}  # what the next commit is about
+        for part in source.parts:
+            self.assign(part)
+
+    @property
+    def parts(self) -> list[int]:
+        """The partitions of this process."""
+        return list(self._assigned)
+
+    @property
+    def vms(self) -> int:
+        """Ids that are known, of any partition."""
+        return len(self._fleet)
 
     @property
     def watermark(self) -> Minute | None:
         """The highest watermark of the partitions; None before the first sample."""
-        return max((a.partition.watermark for a in self._assigned if a.partition.watermark is not None), default=None)
+        return max((m for m in self.watermarks().values() if m is not None), default=None)
+
+    def watermarks(self) -> dict[int, Minute | None]:
+        """The watermark of each partition."""
+        return {part: a.partition.watermark for part, a in self._assigned.items()}
 
     @property
     def counts(self) -> Counter[str]:
-        """Samples by what became of them: accepted, late, ahead, impossible, superseded; over_100 among accepted.
+        """Samples by what became of them: accepted, superseded and each `Refusal`; over_100 among accepted.
 
-        `bad_records` counts inventory records that could not be read."""
-        return sum((a.partition.counts for a in self._assigned), Counter())
+        `reopened` counts closed spans that were written again, `bad_records` inventory that could not be applied.
+        """
+        return sum((a.partition.counts for a in self._assigned.values()), self._counts)
 
     @property
     def ring_bytes(self) -> int:
         """Memory of all rings."""
-        return sum(a.partition.ring_bytes for a in self._assigned)
+        return sum(a.partition.ring_bytes for a in self._assigned.values())
 
     @property
     def behind(self) -> bool:
         """Whether the source has more right now."""
-        return not all(self._source.caught_up(part) for part in range(self._source.parts))
+        return not all(self._source.caught_up(part) for part in self._assigned)
+
+    def assign(self, part: int) -> None:
+        """Take `part` over from whoever had it, and read on where that one's replay must begin."""
+        per_core = self._source.unit in (Unit.CORE_PERCENT, Unit.CORE_SECONDS)
+        taken = assign(part, self._stores, self._fleet, self._last_hours, self._rules, per_core=per_core)
+        self._assigned[part] = taken
+        self._source.seek(part, taken.start, taken.handled)
+
+    def revoke(self, part: int) -> None:
+        """Let `part` go: what was not stored yet is dropped, the successor replays it."""
+        gone = self._assigned.pop(part)
+        self._counts += gone.partition.counts
+        self._moved.pop(part, None)
+        self._due.rows = [row for row in self._due.rows if row.part != part]
+        self._due.hours = [closed for closed in self._due.hours if not gone.slots.owns(closed.block)]
+        self._fleet.disown(part)
+
+    def learn(self, vm: Vm) -> None:
+        """Another process has placed this VM."""
+        self._fleet.learn(vm)
+
+    def tell(self, part: int, record: VmRecord) -> None:
+        """The inventory says this of a VM whose host reports by `part`. Event time decides: where it changes the owner
+        of minutes that are placed already, the open hours of `part` are replayed."""
+        try:
+            changed = self._fleet.apply(part, record)
+        except BadInput:  # one bad record neither stops nor skips its neighbours
+            self._counts["bad_records"] += 1
+            return
+        watermark = self._assigned[part].partition.watermark
+        if changed is not None and watermark is not None and changed <= watermark:
+            self._again.add(part)
 
     def step(self) -> list[Minute]:
-        """One round: take what has come, store the spans that it closed, commit.
+        """One round with its commit. Returns the hours that were stored for the first time, by start.
 
-        Returns the hours that were stored for the first time, by start. After a StoreError the next round stores
-        what this one could not.
+        After a StoreError the next round stores what this one could not.
         """
-        clock, wall_s = read_clock(self._stores.control), self._wall()
+        self.round(self._wall())
+        self.commit()
+        return sorted({hour.start for hour in self.stored().hours})
+
+    def round(self, wall_s: float) -> None:
+        """Take what has come, and store the spans that it closed.
+
+        `wall_s`: epoch seconds at a moment before the source was asked whether it has more: idle partitions follow
+        the clock that far.
+        """
+        self._replay_again()
+        clock = read_clock(self._stores.control)
         now = self.watermark if clock.speed is None else clock.now(wall_s, 0)
         for batch in self._source.poll():
-            self._take(batch, self._latest(clock, wall_s))
-        for part, assigned in enumerate(self._assigned):
+            self._take(batch, self._latest(clock, batch, wall_s))
+        for part, assigned in self._assigned.items():
+            self._add(assigned, assigned.partition.settle())
             if now is not None and self._source.caught_up(part):
                 self._add(assigned, assigned.partition.tick(now))
-        hours = sorted({closed.start for closed in self._due.hours})
         self._store()
-        self._commit()
-        return hours
 
-    def _latest(self, clock: Clock, wall_s: float) -> Minute:
-        """The newest minute that a sample may have; of a clock that follows only the future is known not to be."""
-        now = int(wall_s // 60) if clock.speed is None else clock.now(wall_s, 0)
-        return now + self._rules.max_ahead_min
+    def stored(self) -> Stored:
+        """What has been stored since the last call."""
+        stored, self._stored = self._stored, Stored()
+        return stored
 
-    def _take(self, batch: Batch, latest: Minute) -> None:
+    def commit(self) -> dict[int, Committed]:
+        """Say in the control store how far each partition is; returns what was said.
+
+        TakenOver where another process has one of them by now: begin with a new ingest.
+        """
+        moved = [a for a in self._moved.values() if a.partition.watermark is not None]
+        if not moved:
+            return {}
+        said = {a.part: a.committing() for a in moved}
+        changes = [change for a in moved for change in a.commit(said[a.part])]
+        if not self._stores.control.apply(changes):
+            raise TakenOver(
+                f"the partitions of {self._source.name}",
+                expected="to be this process's alone",
+                got="another process's commit",
+                remedy="Stop one of the two ingest processes; the rows of both are whole.",
+            )
+        for assigned in moved:
+            assigned.committed(said[assigned.part])
+        self._moved.clear()
+        return said
+
+    def _latest(self, clock: Clock, batch: Batch, wall_s: float) -> Minute | npt.NDArray[np.int64]:
+        """The newest minute that each sample may have; of a clock that follows only the future is known not to be.
+
+        Where the log says when it got a sample that time counts, so that a replay decides as the first reading did.
+        """
+        running = REAL_TIME if clock.speed is None else clock
+        if batch.arrived_s is None or not len(batch.arrived_s):
+            return running.now(wall_s, 0) + self._rules.max_ahead_min
+        first = running.now(float(batch.arrived_s.min()), 0) + self._rules.max_ahead_min
+        if int(batch.samples.ts_s.max()) // 60 <= first:
+            return first
+        speed_a_min = (running.speed or 0.0) / 60.0
+        at = running.origin_minute + (batch.arrived_s - running.origin_wall_s) * speed_a_min
+        return at.astype(np.int64) + self._rules.max_ahead_min
+
+    def _replay_again(self) -> None:
+        """Begin anew with partitions whose placed minutes have got another owner.
+
+        That their rows now correct what is stored is said in the control store before the catalogue knows of the new
+        owner, so that a crash in between leaves no minute with two.
+        """
+        if not self._again:
+            return
+        self.commit()
+        for part in sorted(self._again & self._assigned.keys()):
+            mark_correction(self._stores.control, part, self._assigned[part].mark + 1)
+            self.revoke(part)
+            self.assign(part)
+        self._again.clear()
+
+    def _take(self, batch: Batch, latest: Minute | npt.NDArray[np.int64]) -> None:
         assigned = self._assigned[batch.part]
         for record in batch.records:
-            try:
-                self._fleet.apply(batch.part, record)
-            except BadInput:  # one bad record neither stops nor skips its neighbours
-                assigned.partition.counts["bad_records"] += 1
-        samples = batch.samples
-        if self._factor != 1:
-            samples = Samples(samples.key, samples.ts_s, samples.value * self._factor)
-        loud = batch.next_offset > assigned.handled
-        due = assigned.partition.take(self._source.keys, samples, batch.offset, latest, loud=loud)
+            self.tell(batch.part, record)
+        if self._source.unit == Unit.FRACTION:
+            samples = batch.samples
+            batch = replace(batch, samples=Samples(samples.key, samples.ts_s, samples.value * np.float32(100)))
+        due = assigned.partition.take(batch, latest, loud=batch.next_offset > assigned.handled)
+        for why, refused in due.refused:
+            self._source.refused(batch.part, why, refused)
         assigned.handled = max(assigned.handled, batch.next_offset)
         self._moved[batch.part] = assigned
         self._add(assigned, due)
@@ -106,32 +224,23 @@ class Ingest:
     def _add(self, assigned: Assigned, due: Due) -> None:
         if due.rows:
             self._moved[assigned.part] = assigned
+        if due.corrects:  # said before the catalogue knows of the new owner: a crash leaves no minute with two
+            until = (assigned.partition.watermark or 0) + 1
+            assigned.correction = mark_correction(self._stores.control, assigned.part, until)
         self._due.rows.extend(due.rows)
         self._due.hours.extend(due.hours)
 
     def _store(self) -> None:
-        changes = self._fleet.changes()
-        if changes.lives:
+        while (changes := self._fleet.changes(VMS_AT_ONCE)).lives:
             self._stores.catalogue.put(changes.lives, changes.placements)
             self._fleet.saved()
+            self._stored.placed += vms_of(changes)
         if self._due.rows:
             profiles = updated_profiles(self._stores.series, self._due.hours, self._rules.profile_alpha)
             self._stores.series.put(METRIC_CPU, self._due.rows, profiles)
+            self._stored.rows += len(self._due.rows)
+            self._stored.hours += events_of(self._due.hours)
+            self._stored.coverage = coverage_of(self._due.hours, self._source.interval_min)
             for closed in self._due.hours:
                 self._last_hours.see(closed.block, closed.start, closed.hour.count)
             self._due = Due()
-
-    def _commit(self) -> None:
-        moved = [a for a in self._moved.values() if a.partition.watermark is not None]
-        if not moved:
-            return
-        if not self._stores.control.apply([change for assigned in moved for change in assigned.commit()]):
-            raise StoreError(
-                f"the partitions of {self._source.name}",
-                expected="to be this process's alone",
-                got="another process's commit",
-                remedy="Stop one of the two ingest processes; the rows of both are whole.",
-            )
-        for assigned in moved:
-            assigned.committed()
-        self._moved.clear()

@@ -12,7 +12,7 @@ from stream.champion import Champion
 from stream.clock import now as clock_now
 from stream.forecasting import Outcome, Plan, forecast_fleet
 from stream.ingest import Ingest
-from stream.partition import Rules
+from stream.due import Rules
 from stream.settings import Settings
 from stream.stores.open import Stores
 

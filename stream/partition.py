@@ -8,84 +8,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from models.aggregate import CHUNK_COLUMNS, Aggregate, aggregate
-from models.errors import BadInput
 from models.fleet import SLOTS
-from models.minutes import HOUR_MIN, STEP_MIN, Minute, Span, ceil_to, floor_to
+from models.minutes import HOUR_MIN, STEP_MIN, Minute, Span, floor_to
+from stream.due import ClosedHour, Due, Refused, Rules, Writer
 from stream.keys import KeyTable
+from stream.pieces import Piece, pieces_of
 from stream.placing import Slots
-from stream.ring import RING_MIN, Ring
-from stream.samples import Key, Samples
+from stream.ring import Ring
+from stream.samples import Batch, Refusal
 from stream.stores.protocols import BlockRow
 
 HIGHEST_PCT = 655.0  # what uint16 in 0.01 % can hold, with room to spare: nothing real is above
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """When spans close and what is too late or too early. BadInput where the ring could not keep the promise.
-
-    `profile_alpha` is the weight of the newest day in the day profile.
-    """
-
-    close_delay_min: int = 3
-    reopen_for_min: int = 30
-    max_ahead_min: int = 5
-    profile_alpha: float = 0.25
-
-    def __post_init__(self) -> None:
-        if HOUR_MIN + self.close_delay_min + self.reopen_for_min >= RING_MIN:
-            raise BadInput(
-                "ingest.close_delay_min and ingest.reopen_for_min",
-                expected=f"at most {RING_MIN - HOUR_MIN - 1} minutes together, as the ring holds {RING_MIN}",
-                got=f"{self.close_delay_min} and {self.reopen_for_min}",
-                remedy="Make one of them smaller.",
-            )
-
-    def oldest_open_hour(self, watermark: Minute) -> Minute:
-        """Start of the oldest hour that a late sample may still re-open."""
-        return ceil_to(watermark - HOUR_MIN - self.close_delay_min - self.reopen_for_min, HOUR_MIN)
-
-
-class _Piece(NamedTuple):
-    """Samples of one hour, in columns: key int32[n], minute int64[n], second uint8[n], value float32[n]."""
-
-    hour: Minute
-    key: npt.NDArray[np.int32]
-    minute: npt.NDArray[np.int64]
-    second: npt.NDArray[np.uint8]
-    value: npt.NDArray[np.float32]
-
-
-class ClosedHour(NamedTuple):
-    """An hour of one block as it is first written: mean float32[SLOTS] and its twelve 5-minute means [12, SLOTS]."""
-
-    block: int
-    start: Minute
-    hour: Aggregate
-    steps: npt.NDArray[np.float32]
-
-
-@dataclass(slots=True)
-class Due:
-    """What is to be written: block rows, and the hours that were closed for the first time."""
-
-    rows: list[BlockRow] = field(default_factory=list)
-    hours: list[ClosedHour] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Whose rows these are: the partition and the epoch under which this process writes it."""
-
-    part: int
-    epoch: int
+MOST_VCPUS = 4_096  # so much of one core nobody uses
 
 
 class Partition:
@@ -102,23 +41,31 @@ class Partition:
         self._ring = Ring()
         self._dirty: dict[tuple[int, Minute], set[int] | None] = {}  # None: every block
         self._closed: set[tuple[int, Minute]] = set()
+        self._corrected: set[tuple[int, Minute]] = set()  # among the dirty: they replace what was written
         self._first_offset: dict[Minute, int] = {}
 
-    def take(self, keys: Sequence[Key], samples: Samples, offset: int, latest: Minute, *, loud: bool) -> Due:
-        """Put n samples, read at `offset`, into the ring; returns what became due by it.
+    def take(self, batch: Batch, latest: Minute | npt.NDArray[np.int64], *, loud: bool) -> Due:
+        """Put a batch into the ring; returns what became due by it, and what was refused.
 
-        Samples after minute `latest` are refused. `loud`: count what is refused; a replay counts nothing twice.
+        Samples after minute `latest` (one for all, or int64[n]) are refused. `loud`: count what is refused; a replay
+        counts nothing twice.
         """
-        due = Due()
+        due, samples = Due(), batch.samples
         minute: npt.NDArray[np.int64] = samples.ts_s // 60
-        good = self._possible(samples.value, minute, latest, loud=loud)
-        if not good.all():
-            samples = samples.where(good)
-            minute = minute[good]
-        second = (samples.ts_s - minute * 60).astype(np.uint8)
-        for hour, chosen in _by_hour(minute):
-            piece = _Piece(hour, samples.key[chosen], minute[chosen], second[chosen], samples.value[chosen])
-            self._take_hour(keys, piece, offset, due, loud=loud)
+        index = self._acceptable(samples.value, minute, latest, due)
+        for piece in pieces_of(samples, minute, index):
+            self._take_hour(batch, piece, due, loud=loud)
+        if loud:
+            for why, refused in due.refused:
+                self.counts[why] += len(refused)
+        else:
+            due.refused.clear()
+        return due
+
+    def settle(self) -> Due:
+        """Give up minutes that have got another owner by what other partitions, or the inventory, have heard."""
+        due = Due()
+        self._give_up(due)
         return due
 
     def tick(self, now: Minute) -> Due:
@@ -144,41 +91,74 @@ class Partition:
         oldest = self._rules.oldest_open_hour(watermark)
         return oldest if self._floor is None else max(oldest, self._floor)
 
-    def _possible(
-        self, value: npt.NDArray[np.float32], minute: npt.NDArray[np.int64], latest: Minute, *, loud: bool
-    ) -> npt.NDArray[np.bool_]:
-        sane = (value >= 0) & (value <= HIGHEST_PCT)  # false for NaN
+    def _acceptable(
+        self,
+        value: npt.NDArray[np.float32],
+        minute: npt.NDArray[np.int64],
+        latest: Minute | npt.NDArray[np.int64],
+        due: Due,
+    ) -> npt.NDArray[np.intp]:
+        """Indices of the samples that can be, and are not of the future."""
+        highest = HIGHEST_PCT * (MOST_VCPUS if self._writer.per_core else 1)
+        sane = (value >= 0) & (value <= highest)  # false for NaN
         timely = minute <= latest
-        if loud:
-            self.counts["impossible"] += int(np.count_nonzero(~sane))
-            self.counts["ahead"] += int(np.count_nonzero(sane & ~timely))
-            self.counts["over_100"] += int(np.count_nonzero(sane & timely & (value > 100)))
-        return sane & timely
+        good = sane & timely
+        if good.all():
+            return np.arange(len(value))
+        due.refused.append(Refused(Refusal.IMPOSSIBLE, np.flatnonzero(~sane)))
+        due.refused.append(Refused(Refusal.AHEAD, np.flatnonzero(sane & ~timely)))
+        return np.flatnonzero(good)
 
-    def _take_hour(self, keys: Sequence[Key], piece: _Piece, offset: int, due: Due, *, loud: bool) -> None:
+    def _take_hour(self, batch: Batch, piece: Piece, due: Due, *, loud: bool) -> None:
         hour, last = piece.hour, int(piece.minute.max())
-        if self.watermark is not None and hour < self._oldest(self.watermark):
-            self.counts["late"] += len(piece.minute) if loud else 0
+        oldest = self._floor if self.watermark is None else self._oldest(self.watermark)
+        if oldest is not None and hour < oldest:  # of a replay: stored by the predecessor, who had the whole hour
+            due.refused.append(Refused(Refusal.LATE, piece.at))
             return
-        if self._floor is not None and hour < self._floor:
-            return  # stored by the predecessor, who had the whole hour
         if self.watermark is None or last > self.watermark:
             self._advance(last, due)
-        row = self._table.rows(keys, piece.key, piece.minute, hour)
+        row = self._table.rows(batch.keys, piece.key, piece.minute, hour)
         self._ring.grow(len(self._slots.blocks) * SLOTS)
+        self._give_up(due)
         owned = row >= 0
         if loud:
-            self.counts["accepted"] += int(np.count_nonzero(owned))
             self.counts["superseded"] += int(np.count_nonzero(~owned))
         if not owned.all():
-            row = row[owned]
-            piece = _Piece(hour, piece.key[owned], piece.minute[owned], piece.second[owned], piece.value[owned])
+            row, piece = row[owned], piece.where(owned)
+        if self._writer.per_core:
+            row, piece = self._of_allocation(row, piece, due)
         if len(row):
+            if loud:
+                self.counts["accepted"] += len(row)
+                self.counts["over_100"] += int(np.count_nonzero(piece.value > 100))
             self._ring.write(piece.minute, row, piece.second, piece.value)
-            self._touch(piece.minute, row, hour)
-            self._first_offset[hour] = min(offset, self._first_offset.get(hour, offset))
+            self._touch(piece.minute, row, hour, loud=loud)
+            first = batch.offset if batch.since is None else int(batch.since[piece.at].min())
+            self._first_offset[hour] = min(first, self._first_offset.get(hour, first))
 
-    def _touch(self, minute: npt.NDArray[np.int64], row: npt.NDArray[np.int32], hour: Minute) -> None:
+    def _of_allocation(self, row: npt.NDArray[np.int32], piece: Piece, due: Due) -> tuple[npt.NDArray[np.int32], Piece]:
+        """Percent of one core made percent of what the VM had at that time."""
+        value = piece.value / self._table.vcpus(row, piece.minute)
+        unknown, beyond = np.isnan(value), value > HIGHEST_PCT
+        due.refused.append(Refused(Refusal.NO_VCPUS, piece.at[unknown]))
+        due.refused.append(Refused(Refusal.IMPOSSIBLE, piece.at[beyond]))
+        good = ~(unknown | beyond)
+        return row[good], piece._replace(value=value).where(good)
+
+    def _give_up(self, due: Due) -> None:
+        """Empty what has got another owner since; spans that were written with it are written again without it."""
+        for row, span in self._table.lost():
+            for minute in self._ring.clear(row, span):
+                for step_min in (STEP_MIN, HOUR_MIN):
+                    written = (step_min, floor_to(minute, step_min))
+                    if written in self._closed:
+                        blocks = self._dirty.setdefault(written, set())
+                        if blocks is not None:
+                            blocks.add(row // SLOTS)
+                        self._corrected.add(written)
+                        due.corrects = True
+
+    def _touch(self, minute: npt.NDArray[np.int64], row: npt.NDArray[np.int32], hour: Minute, *, loud: bool) -> None:
         first, last = (int(m - hour) // STEP_MIN for m in (minute.min(), minute.max()))
         step = None if first == last else (minute - hour) // STEP_MIN
         there = [first] if step is None else np.flatnonzero(np.bincount(step)).tolist()
@@ -186,6 +166,8 @@ class Partition:
             if span not in self._closed:
                 self._dirty[span] = None
                 continue
+            if loud and span not in self._dirty:
+                self.counts["reopened"] += 1
             blocks = self._dirty.setdefault(span, set())
             if blocks is not None:
                 whole = step is None or span[0] == HOUR_MIN
@@ -216,10 +198,12 @@ class Partition:
                 if not whole.count.any():
                     continue
                 block, writer = self._slots.blocks[first + k], self._writer
-                due.rows.append(BlockRow(step_min, block, start, writer.part, writer.epoch, *whole))
+                corrects = start < writer.corrects_until or (step_min, start) in self._corrected
+                due.rows.append(BlockRow(step_min, block, start, writer.part, writer.epoch, *whole, corrects))
                 if step_min == HOUR_MIN and blocks is None:
-                    due.hours.append(ClosedHour(block, start, whole, made.steps.mean[:, columns]))
+                    due.hours.append(ClosedHour(writer.part, block, start, whole, made.steps.mean[:, columns]))
         self._closed.add((step_min, start))
+        self._corrected.discard((step_min, start))
 
 
 def _runs(blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -230,16 +214,3 @@ def _runs(blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
         if end == len(blocks) or blocks[end] != blocks[end - 1] + 1 or end - start == longest:
             yield blocks[start], end - start
             start = end
-
-
-def _by_hour(minute: npt.NDArray[np.int64]) -> Iterator[tuple[Minute, npt.NDArray[np.intp] | slice]]:
-    """Which samples lie in which hour, hour by hour: the watermark must not pass an hour before its samples."""
-    if not len(minute):
-        return
-    first, last = floor_to(int(minute.min()), HOUR_MIN), floor_to(int(minute.max()), HOUR_MIN)
-    if first == last:
-        yield first, slice(None)
-        return
-    hours = minute - minute % HOUR_MIN
-    for hour in np.unique(hours):
-        yield int(hour), np.flatnonzero(hours == hour)

@@ -14,7 +14,7 @@ import numpy as np
 from models.fleet import SLOTS
 from models.forecast import SHAPE_ONE
 from models.minutes import DAY_MIN, HOUR_MIN
-from stream.partition import ClosedHour
+from stream.due import ClosedHour
 from stream.stores.protocols import METRIC_CPU, ProfileRow, Series
 
 HOUR_STEPS = 12

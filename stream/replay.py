@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+
+import numpy as np
+import numpy.typing as npt
 
 from models.errors import BadInput
 from models.minutes import HOUR_MIN, Minute, Span, floor_to
-from stream.samples import Batch, Trace
+from stream.samples import Batch, Refusal, Trace, Unit
 from stream.synthetic import SyntheticTrace
 from stream.traces import read_trace
 
@@ -23,21 +26,22 @@ class ReplaySource:
 
     def __init__(self, trace: Trace, until: Callable[[], Minute]) -> None:
         self.name = f"replay:{trace.name}"
-        self.unit = trace.unit
+        self.unit = Unit(trace.unit)
         self.interval_min = trace.interval_min
-        self.parts = trace.parts
-        self.keys = trace.keys
+        self.parts: Sequence[int] = range(trace.parts)
         self._trace = trace
         self._until = until
         self._next = [trace.span.start] * trace.parts
+        self._handled = [trace.span.start] * trace.parts
 
-    def seek(self, part: int, offset: int) -> None:
-        """Read `part` from `offset` on (0: from the start). BadInput where the log cannot have such an offset."""
+    def seek(self, part: int, offset: int, handled: int) -> None:
+        """See the protocol. BadInput where the log cannot have such an offset."""
         if offset < 0:
             raise BadInput(
                 f"offset of {self.name}", expected="0 or more", got=str(offset), remedy="Seek to 0 to read it all."
             )
         self._next[part] = self._trace.span.start + offset
+        self._handled[part] = self._trace.span.start + handled
 
     def poll(self) -> list[Batch]:
         """At most an hour of arrivals a partition, ending with the hour where there is enough of it."""
@@ -45,7 +49,10 @@ class ReplaySource:
         batches = []
         for part, start in enumerate(self._next):
             if start < horizon:
-                span = Span(start, min(floor_to(start, HOUR_MIN) + HOUR_MIN, horizon))
+                end = min(floor_to(start, HOUR_MIN) + HOUR_MIN, horizon)
+                if start < self._handled[part] < end:
+                    end = self._handled[part]
+                span = Span(start, end)
                 batches.append(self._batch(part, span))
                 self._next[part] = span.end
         return batches
@@ -54,13 +61,22 @@ class ReplaySource:
         """Everything before `until`, or the trace's end, has been polled."""
         return self._next[part] >= self._horizon()
 
+    def refused(self, part: int, why: Refusal, samples: npt.NDArray[np.intp]) -> None:
+        """Nothing more is kept than the counts that ingest keeps: the trace is a file, and stays."""
+
     def _horizon(self) -> Minute:
         return min(self._until(), self._trace.span.end)
 
     def _batch(self, part: int, span: Span) -> Batch:
         origin = self._trace.span.start
-        samples = self._trace.samples(part, span)
-        return Batch(part, span.start - origin, span.end - origin, samples, self._trace.records(part, span))
+        return Batch(
+            part=part,
+            offset=span.start - origin,
+            next_offset=span.end - origin,
+            keys=self._trace.keys,
+            samples=self._trace.samples(part, span),
+            records=self._trace.records(part, span),
+        )
 
 
 def open_trace(url: str, *, keep_times: bool = False) -> Trace:

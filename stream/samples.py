@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -38,31 +40,54 @@ class Samples(NamedTuple):
 class Batch:
     """Samples of one partition, from `offset` up to (not including) `next_offset` of its log.
 
-    `records` is the inventory that became known there; it is applied before the samples.
+    keys: whom the samples' `key` indexes; it grows only at its end, so an index stays valid. `since`: int64[n], the
+    offset from which a reader must start to make each sample again (a counter's predecessor); None: `offset`.
+    `arrived_s`: float64[n], epoch seconds at which the log got each sample, by its own clock; None where it does not
+    say. `records` is the inventory that became known there; it is applied before the samples.
     """
 
     part: int
     offset: int
     next_offset: int
+    keys: Sequence[Key]
     samples: Samples
+    since: npt.NDArray[np.int64] | None = None
+    arrived_s: npt.NDArray[np.float64] | None = None
     records: tuple[VmRecord, ...] = ()
 
 
-class Source(Protocol):
-    """A log of samples in partitions that can be read again from any offset: a replay now, Kafka later.
+class Refusal(StrEnum):
+    """Why a sample is in no aggregate, or not yet."""
 
-    `keys` grows only at its end, so an index stays valid. `unit` is percent or fraction; `interval_min`
-    is what the source declares (1 to 60).
+    IMPOSSIBLE = "impossible"  # NaN, below 0, or more than anything real
+    AHEAD = "ahead"  # of the clock
+    LATE = "late"  # its hour can no longer be re-opened
+    NO_VCPUS = "no_vcpus"  # percent of a core, and nobody said how many cores the VM has
+
+
+class Unit(StrEnum):
+    """What a source's values are: of the VM's allocation, of one core, or seconds of a core so far (a counter)."""
+
+    PERCENT = "percent"
+    FRACTION = "fraction"
+    CORE_PERCENT = "core_percent"
+    CORE_SECONDS = "core_seconds"
+
+
+class Source(Protocol):
+    """A log of samples in partitions that can be read again from any offset: a replay, or a broker's topic.
+
+    `interval_min` is what the source declares (1 to 60). `parts`: the partitions that are there from the start, all of
+    a replay's; a broker hands its own out one by one.
     """
 
     name: str
-    unit: str
+    unit: Unit
     interval_min: int
-    parts: int
-    keys: list[Key]
+    parts: Sequence[int]
 
-    def seek(self, part: int, offset: int) -> None:
-        """Read `part` from `offset` on (0: from the start)."""
+    def seek(self, part: int, offset: int, handled: int) -> None:
+        """Read `part` from `offset` on (0: from the start). No batch lies on both sides of `handled`."""
         ...
 
     def poll(self) -> list[Batch]:
@@ -71,6 +96,10 @@ class Source(Protocol):
 
     def caught_up(self, part: int) -> bool:
         """The source answers and everything it has for `part` has been polled."""
+        ...
+
+    def refused(self, part: int, why: Refusal, samples: npt.NDArray[np.intp]) -> None:
+        """These samples (indices into the last batch of `part`) are in no aggregate: keep what can be looked into."""
         ...
 
 

@@ -17,6 +17,7 @@ from models.minutes import DAY_MIN, DAY_STEPS, HOUR_MIN, STEP_MIN, Minute, Span
 from stream.stores.protocols import METRIC_CPU, Cells, Series
 
 HOUR_STEPS = HOUR_MIN // STEP_MIN
+EARLIER_MIN = 128  # as far back as the minute ring reaches: a slot is not let again before
 
 Floats = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.uint8]
@@ -103,6 +104,8 @@ def _pieces(vms: Sequence[Vm], step_min: int) -> _Pieces:
     if (start[older] == start[newer]).any():
         raise ValueError("VMs of a history: expected each once, got one twice")
     until[older] = np.minimum(until[older], start[newer] // step_min * step_min)
+    # What came late, or out of order, before the first minute that was seen of a life is its first placement's too.
+    start = np.where(age == np.repeat(number, number) - 1, start - EARLIER_MIN, start)
     newest = np.ones(len(flat), np.int64)
     newest[older] = 0
     return _Pieces(vm, age, block, slot, start, until, newest)

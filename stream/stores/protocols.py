@@ -24,6 +24,7 @@ class BlockRow:
 
     mean: float32[SLOTS], percent, NaN = gap (stored as uint16 in 0.01 %, 65535 = gap). count: uint8[SLOTS], minutes
     behind each mean, 0 where and only where mean is NaN. `step_min` is 5 or 60; `part` and `epoch` name the writer.
+    `corrects`: minutes of what was written were given to another placement, so this row replaces it.
     """
 
     step_min: int
@@ -33,6 +34,7 @@ class BlockRow:
     epoch: int
     mean: npt.NDArray[np.float32]
     count: npt.NDArray[np.uint8]
+    corrects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Series(Protocol):
         """Upsert all or nothing; returns the highest rev now in force for these rows.
 
         Idempotent. Per slot the fuller count wins and a tie goes to the new value, so a partial hour never replaces
-        a fuller one; a row of an older epoch than the stored one's is dropped. A row that changes no mean and no count
+        a fuller one, unless it `corrects`; a row of an older epoch than the stored one's is dropped. A row that changes no mean and no count
         keeps its rev (a newer epoch signs it all the same); any other gets `rev = epoch << 32 | n`, higher than every
         rev before it in its table. A profile replaces the stored one only where its `through` is later.
         """
@@ -107,12 +109,12 @@ class Catalogue(Protocol):
     def put(self, lives: Sequence[Life], placements: Sequence[Placement]) -> None:
         """Upsert all or nothing, keys (vm_id, created_at) and (vm_id, created_at, from_minute); idempotent.
 
-        StoreError where (block, slot, from_minute) is another life's, or a placement has no life.
+        TakenOver where (block, slot) is another life's, whatever the minute; StoreError where a placement has no life.
         """
         ...
 
-    def lives(self) -> list[Vm]:
-        """Every life that has a placement, by (vm_id, created_at): old lives of a reused id too."""
+    def lives(self, blocks: Sequence[int] | None = None) -> list[Vm]:
+        """Every life that has a placement (in these blocks), by (vm_id, created_at): old lives of a reused id too."""
         ...
 
     def find(self, vm_ids: Sequence[str]) -> dict[str, Vm]:

@@ -115,7 +115,7 @@ def _put_rows(connection: Connection, table: str, rows: Sequence[tuple[BlockRow,
         rev, merged, write = max(row.epoch << 32, last) + 1, new, True
         found = connection.execute(stored, (row.block, row.start)).fetchone()
         if found is not None:
-            rev, merged, write = _merged(row.epoch, new, rev, found)
+            rev, merged, write = _merged(row, new, rev, found)
         if write:
             values = (row.block, row.start, row.part, row.epoch, rev, merged.mean.tobytes(), merged.count.tobytes())
             connection.execute(upsert, values)
@@ -123,15 +123,17 @@ def _put_rows(connection: Connection, table: str, rows: Sequence[tuple[BlockRow,
     return highest
 
 
-def _merged(epoch: int, new: Packed, next_rev: int, found: tuple[int, int, bytes, bytes]) -> tuple[int, Packed, bool]:
+def _merged(
+    row: BlockRow, new: Packed, next_rev: int, found: tuple[int, int, bytes, bytes]
+) -> tuple[int, Packed, bool]:
     """(rev, row, whether to write it) of a row that is stored already."""
     old_epoch, old_rev, mean, count = found
     old = Packed(np.frombuffer(mean, CODE), np.frombuffer(count, np.uint8))
-    if epoch < old_epoch:
+    if row.epoch < old_epoch:
         return old_rev, old, False
-    merged = merge_fuller(old, new)
+    merged = new if row.corrects else merge_fuller(old, new)
     if np.array_equal(old.mean, merged.mean) and np.array_equal(old.count, merged.count):
-        return old_rev, old, epoch > old_epoch  # a new writer signs it, so that the old one cannot come back
+        return old_rev, old, row.epoch > old_epoch  # a new writer signs it, so that the old one cannot come back
     return next_rev, merged, True
 
 

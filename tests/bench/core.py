@@ -20,12 +20,13 @@ import numpy as np
 
 from models.fleet import SLOTS
 from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, Span
+from stream.due import ClosedHour, Due, Rules, Writer
 from stream.keys import KeyTable, LastHours
-from stream.partition import ClosedHour, Due, Partition, Rules, Writer
+from stream.partition import Partition
 from stream.placing import Fleet, Slots
 from stream.profile import updated_profiles
 from stream.ring import RING_MIN
-from stream.samples import Key, Samples
+from stream.samples import Batch, Key, Samples
 from stream.stores.open import open_stores
 from stream.stores.protocols import METRIC_CPU, BlockRow, Series
 from tests.bench.lines import result, say
@@ -83,14 +84,14 @@ def run_hours(partition: Partition, vms: int, times: Times) -> None:
     keys, peer = keys_of(vms), np.full((vms, RING_MIN), np.nan, np.float32)
     feed = minutes_of(vms, SPREAD_S)
     began_s = time.perf_counter()
-    partition.take(keys, next(feed), 0, START, loud=True)  # every VM is placed: once in a fleet's life
+    partition.take(Batch(0, 0, 1, keys, next(feed)), START, loud=True)  # every VM is placed: once in a fleet's life
     say(f"first minute, all VMs new: {time.perf_counter() - began_s:.1f} s")
     for offset in range(1, HOURS * HOUR_MIN + Rules().close_delay_min + 1):
         minute, samples = START + offset, next(feed)
         ticked_s = time.perf_counter()
         due = partition.tick(minute)
         took_s = time.perf_counter()
-        partition.take(keys, samples, offset, minute, loud=True)
+        partition.take(Batch(0, offset, offset + 1, keys, samples), minute, loud=True)
         done_s = time.perf_counter()
         peer[samples.key, minute % RING_MIN] = samples.value
         times.take_s.append(done_s - took_s)
@@ -110,7 +111,7 @@ def say_no_order(vms: int) -> None:
     partition, keys, took_s = partition_of(), keys_of(vms), []
     for offset, samples in zip(range(DISORDERLY), minutes_of(vms, NO_ORDER_S), strict=False):
         began_s = time.perf_counter()
-        partition.take(keys, samples, offset, START + offset, loud=True)
+        partition.take(Batch(0, offset, offset + 1, keys, samples), START + offset, loud=True)
         took_s.append(time.perf_counter() - began_s)
     say(f"hosts in another order each minute: {statistics.median(took_s[1:]) * 1e3:.1f} ms a minute")
 
@@ -130,7 +131,7 @@ def hourly(due: Due, shift_min: int) -> list[BlockRow]:
 def store_hour(series: Series, due: Due, shift_min: int) -> float:
     """Seconds for an hour's rows and profiles, as ingest makes and puts them."""
     rows = hourly(due, shift_min)
-    closed = [ClosedHour(c.block, c.start + shift_min, c.hour, c.steps) for c in due.hours]
+    closed = [ClosedHour(c.part, c.block, c.start + shift_min, c.hour, c.steps) for c in due.hours]
     began_s = time.perf_counter()
     profiles = updated_profiles(series, closed, Rules().profile_alpha)
     made_s = time.perf_counter()

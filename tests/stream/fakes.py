@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from models.fleet import VmRecord
 from models.minutes import Minute
-from stream.samples import Batch, Key, Samples
+from stream.samples import Batch, Key, Refusal, Samples, Unit
 from stream.stores.open import Stores, open_stores
 from stream.traces import TableTrace
 
@@ -20,20 +22,25 @@ class LogSource:
     """Batches of one or more partitions, handed out one a partition and round; offsets count batches."""
 
     def __init__(self, keys: Iterable[tuple[str, str]], log: list[list[Batch]], interval_min: int = 1) -> None:
-        self.name, self.unit, self.interval_min = "log", "percent", interval_min
-        self.parts = len(log)
+        self.name, self.unit, self.interval_min = "log", Unit.PERCENT, interval_min
+        self.parts: Sequence[int] = range(len(log))
         self.keys = [Key(*key) for key in keys]
+        self.refusals: list[tuple[int, Refusal, list[int]]] = []
         self._log = log
-        self._next = [0] * self.parts
+        self._next = [0] * len(log)
+        self.handled = [0] * len(log)
 
-    def seek(self, part: int, offset: int) -> None:
-        self._next[part] = offset
+    def seek(self, part: int, offset: int, handled: int) -> None:
+        self._next[part], self.handled[part] = offset, handled
+
+    def refused(self, part: int, why: Refusal, samples: npt.NDArray[np.intp]) -> None:
+        self.refusals.append((part, why, samples.tolist()))
 
     def poll(self) -> list[Batch]:
         come = [self._log[part][at] for part, at in enumerate(self._next) if at < len(self._log[part])]
         for batch in come:
             self._next[batch.part] += 1
-        return come
+        return [replace(batch, keys=self.keys) for batch in come]
 
     def caught_up(self, part: int) -> bool:
         return self._next[part] >= len(self._log[part])
@@ -51,7 +58,7 @@ def samples_of(samples: Iterable[Sample]) -> Samples:
 def log_of(*batches: Iterable[Sample], part: int = 0, records: dict[int, list[VmRecord]] | None = None) -> list[Batch]:
     told = records or {}
     return [
-        Batch(part, offset, offset + 1, samples_of(samples), tuple(told.get(offset, ())))
+        Batch(part, offset, offset + 1, (), samples_of(samples), records=tuple(told.get(offset, ())))
         for offset, samples in enumerate(batches)
     ]
 

@@ -18,7 +18,7 @@ from stream.api import Deps, create_app
 from stream.clock import write_clock
 from stream.forecasting import Plan, forecast_fleet
 from stream.ingest import Ingest
-from stream.partition import Rules
+from stream.due import Rules
 from stream.stores.open import Stores
 from tests.stream.fakes import LogSource, at, log_of, stores_in
 from tests.stream.small_fleet import DAY, END, MODEL, NOW, app_of, ask, fill

@@ -18,7 +18,7 @@ from stream.api_deps import subjects
 from stream.clock import write_clock
 from stream.forecasting import Outcome, Plan, forecast_fleet
 from stream.ingest import Ingest
-from stream.partition import Rules
+from stream.due import Rules
 from stream.samples import Batch
 from stream.stores.history import read_history, read_steps
 from stream.stores.open import Stores

@@ -17,7 +17,7 @@ from models.errors import BadInput, StoreError
 from models.minutes import Clock, Span
 from stream.clock import write_clock
 from stream.ingest import Ingest
-from stream.partition import Rules
+from stream.due import Rules
 from stream.stores.blocks import decode, encode
 from stream.stores.open import Stores
 from stream.stores.protocols import METRIC_CPU

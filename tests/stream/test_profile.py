@@ -11,7 +11,7 @@ import pytest
 from models.aggregate import aggregate
 from models.fleet import SLOTS
 from models.minutes import DAY_MIN
-from stream.partition import ClosedHour
+from stream.due import ClosedHour
 from stream.profile import updated_profiles
 from stream.stores.open import Stores
 from stream.stores.protocols import METRIC_CPU, ProfileRow
@@ -33,7 +33,7 @@ def closed(start: int, spike: float) -> ClosedHour:
     minutes[:, :2] = 10
     minutes[:5, 0] = 10 + spike
     made = aggregate(minutes)
-    return ClosedHour(7, start, made.whole, made.steps.mean)
+    return ClosedHour(0, 7, start, made.whole, made.steps.mean)
 
 
 def points(row: ProfileRow, slot: int) -> list[float]:

@@ -13,7 +13,7 @@ from models.errors import BadInput
 from models.fleet import VmRecord
 from models.minutes import DAY_MIN, Minute, Span
 from stream.replay import ReplaySource, open_trace
-from stream.samples import Batch, Samples, Source
+from stream.samples import Batch, Samples, Source, Unit
 from stream.synthetic import DEMO_NOW, SyntheticTrace
 from stream.traces import TableTrace, read_trace
 
@@ -63,8 +63,8 @@ def assert_same(pieces: list[Samples], whole: Samples) -> None:
 def test_it_speaks_for_its_trace(trace: SyntheticTrace) -> None:
     source: Source = ReplaySource(trace, Now(DEMO_NOW))
     assert source.name == "replay:synthetic:vms=60,days=1,seed=7"
-    assert (source.unit, source.interval_min, source.parts) == ("percent", 1, 2)
-    assert source.keys is trace.keys
+    assert (source.unit, source.interval_min, source.parts) == (Unit.PERCENT, 1, range(2))
+    assert all(batch.keys is trace.keys for batch in source.poll())
 
 
 @settings(max_examples=20, deadline=None)
@@ -117,7 +117,7 @@ def test_before_the_trace_begins_there_is_nothing_to_catch_up_with(trace: Synthe
 def test_an_offset_resumes_exactly(trace: SyntheticTrace, offset: int) -> None:
     source = ReplaySource(trace, Now(START + 200))
     drain(source)
-    source.seek(1, offset)
+    source.seek(1, offset, 0)
     batches = drain(source)
     assert {batch.part for batch in batches} <= {1}
     samples, records = handed_out(batches, 1)
@@ -143,7 +143,7 @@ def test_the_inventory_rides_in_the_batch_of_its_arrival(trace: SyntheticTrace) 
 
 def test_a_negative_offset_is_refused(trace: SyntheticTrace) -> None:
     with pytest.raises(BadInput, match="expected 0 or more, got -1"):
-        ReplaySource(trace, Now(START)).seek(0, -1)
+        ReplaySource(trace, Now(START)).seek(0, -1, 0)
 
 
 def test_synthetic_urls_carry_options() -> None:

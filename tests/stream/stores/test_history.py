@@ -70,10 +70,17 @@ def test_zero_merged_with_zero_is_zero(stores: Stores) -> None:
 
 
 def test_what_a_slot_held_before_and_after_a_tenure_is_not_the_vms(stores: Stores) -> None:
+    put_hours(stores, 0, 1, dict.fromkeys(range(0, 600, 60), (10, 60)))
+    put_hours(stores, 5, 2, dict.fromkeys(range(0, 600, 60), (40, 60)))
+    moved = vm_at("vm", [(300, 0, 1), (420, 5, 2), (540, 9, 9)])
+    same(history_of(stores, moved, 600, 9), [NAN, *[10.0] * 5, 40, 40, NAN], [0, *[60] * 7, 0])
+
+
+def test_what_came_before_the_first_minute_that_was_seen_is_the_vms_as_far_back_as_the_ring_reaches(
+    stores: Stores,
+) -> None:
     put_hours(stores, 0, 1, dict.fromkeys(range(0, 360, 60), (10, 60)))
-    put_hours(stores, 5, 2, dict.fromkeys(range(0, 360, 60), (40, 60)))
-    moved = vm_at("vm", [(60, 0, 1), (180, 5, 2), (300, 9, 9)])
-    same(history_of(stores, moved, 360, 6), [NAN, 10, 10, 40, 40, NAN], [0, 60, 60, 60, 60, 0])
+    same(history_of(stores, vm_at("vm", [(250, 0, 1)]), 360, 6), [NAN, NAN, 10, 10, 10, 10], [0, 0, 60, 60, 60, 60])
 
 
 def test_a_move_within_one_block_is_followed_too(stores: Stores) -> None:

@@ -1,0 +1,242 @@
+"""One membership of an ingest worker in its group, turn by turn.
+
+A turn: fetch, take and store (in a thread), then tell (dead letters, late samples, placements, closed hours), then
+commit: rows, then events, then offsets. What a turn could not do the next one does again, with nothing lost in between;
+while a store or a broker is away nothing more is fetched. Partitions come and go between two turns only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict
+from functools import partial
+from typing import NamedTuple, ParamSpec, TypeVar
+
+from models.errors import StoreError, TakenOver
+from stream.assignment import Committed
+from stream.broker import GroupReader
+from stream.broker_topics import Follower, Out, Writer
+from stream.dead import encode_dead
+from stream.events import encode_event
+from stream.ingest import Ingest
+from stream.kafka_source import KafkaSource
+from stream.placements import encode_placed
+from stream.plumbing import Plumbing, Step
+from stream.roster import Roster
+from stream.samples import Refusal
+from stream.stored import Stored
+from stream.wire_base import Message
+
+WAIT_MS = 200
+MOST_MESSAGES = 20_000  # a turn: half a million samples of host reports
+ASK_EVERY_S = 1.0  # how far behind the partitions are
+COMMIT_EVERY_S = 1.0
+GRACE_S = 30.0  # after the broker was away: producers send first what they kept meanwhile
+PAUSE_S = 1.0
+
+P = ParamSpec("P")
+R = TypeVar("R")
+log = logging.getLogger(__name__)
+
+
+class _Parts(NamedTuple):
+    thread: ThreadPoolExecutor
+    source: KafkaSource
+    ingest: Ingest
+    writer: Writer
+    follower: Follower
+    roster: Roster
+    reader: GroupReader
+
+
+class Session:
+    """The state: clients, source and ingest, what is still to be told, and what the metrics ask for.
+
+    `lag`: messages by part; `coverage`: share of the expected samples of the last closed hour; times in epoch seconds.
+    """
+
+    def __init__(self, plumbing: Plumbing, observe: Callable[[Step], None], parts: _Parts) -> None:
+        self._plumbing, self._observe = plumbing, observe
+        self._thread, self._source, self.ingest, self._writer, self._follower, self._roster, self._reader = parts
+        self._turns = asyncio.Lock()
+        self._given: list[int] = []  # by the group, and not taken over yet
+        self._outs: list[Out] = []  # not told yet
+        self._said: dict[int, Committed] = {}  # committed in the control store, and not said to the group yet
+        self._letters: Counter[str] = Counter()
+        self._asked_s = self._quiet_until_s = 0.0
+        self.lag: dict[int, int] = {}
+        self.coverage: float | None = None
+        self.turned_s = self.committed_s = 0.0
+        self.trouble = ""
+
+    def counts(self) -> Counter[str]:
+        """What became of messages and samples."""
+        return self.ingest.counts + self._source.counts + self._letters
+
+    @property
+    def rebalances(self) -> int:
+        """How often the group has given partitions."""
+        return self._reader.rebalances
+
+    async def turn(self) -> None:
+        """One turn. After trouble with a store or broker it has waited a moment. TakenOver: this session is over."""
+        try:
+            async with self._turns:
+                await self._turn()
+            self.trouble = ""
+        except TakenOver:
+            raise
+        except StoreError as error:
+            if not self.trouble:
+                log.warning("waiting: %s", error)
+            self.trouble = str(error)
+            await asyncio.sleep(PAUSE_S)
+
+    async def finish(self) -> None:
+        """Commit what was stored. StoreError where that cannot be: a successor does it again."""
+        async with self._turns:
+            await self._tell()
+            await self._commit()
+
+    async def revoked(self, partitions: Sequence[int]) -> None:
+        """The group takes these back: commit what was stored, drop the rest for the successor to replay."""
+        async with self._turns:
+            with suppress(StoreError):
+                await self._tell()
+                await self._commit()
+            for partition in partitions:
+                part = self.ingest.first_part + partition
+                self._given = [given for given in self._given if given != partition]
+                self.lag.pop(part, None)
+                self._said.pop(part, None)
+                if part in self.ingest.parts:
+                    await self._work(self.ingest.revoke, part)
+                    self._source.drop(part)
+
+    async def _turn(self) -> None:
+        await self._take_over()
+        messages = await self._fetch()
+        wall_s, began_s = time.time(), time.monotonic()
+        await self._ask_lag()
+        heard = await self._follower.fetch(0, MOST_MESSAGES)
+        await self._work(self._take, wall_s, heard)
+        taken_s = time.monotonic()
+        stored = self.ingest.stored()
+        self._outs += self._news_of(stored)
+        await self._tell()
+        told_s = time.monotonic()
+        if stored.rows or time.time() - self.committed_s > COMMIT_EVERY_S:
+            await self._commit()
+        self.coverage = self.coverage if stored.coverage is None else stored.coverage
+        self.turned_s = time.time()
+        if messages or stored.rows:
+            took = (taken_s - began_s, told_s - taken_s, time.monotonic() - told_s)
+            self._observe(Step(messages, stored.rows, len(stored.hours), *took))
+
+    async def _take_over(self) -> None:
+        """Begin with what the group has given; a store that is away leaves it for the next turn."""
+        self._given += self._reader.given()
+        while self._given:
+            partition = self._given[-1]
+            part = self.ingest.first_part + partition
+            await self._work(self.ingest.assign, part)
+            await self._work(self._roster.tell_of, part, self._reader.partitions())
+            self._reader.seek(partition, self._source.start(part))
+            self._given.pop()
+
+    async def _fetch(self) -> int:
+        """Messages that were fetched and put into the source: none while there is trouble, so that none pile up."""
+        held = [part - self.ingest.first_part for part in self.ingest.parts]
+        if self.trouble:
+            self._reader.pause(held)
+        else:
+            self._reader.resume(held)
+        found = await self._reader.fetch(0 if self.trouble else WAIT_MS, MOST_MESSAGES)
+        for partition, messages in found.items():
+            if partition in held:  # else the group gave it a moment ago, and where it begins is not known yet
+                self._source.put(self.ingest.first_part + partition, messages)
+        return sum(map(len, found.values()))
+
+    async def _ask_lag(self) -> None:
+        """Once a second: how far behind each partition is, and so which are idle as of now."""
+        if time.monotonic() - self._asked_s < ASK_EVERY_S:
+            return
+        self._asked_s = time.monotonic()
+        first = self.ingest.first_part
+        try:
+            lag = await self._reader.lag([part - first for part in self.ingest.parts])
+        except StoreError as error:
+            log.warning("the clock of idle partitions stands still: %s", error)
+            self._quiet_until_s = time.monotonic() + GRACE_S
+            return
+        self.lag = {first + partition: behind for partition, behind in lag.items()}
+        if time.monotonic() >= self._quiet_until_s:
+            for part, behind in self.lag.items():
+                self._source.at_end(part, there=behind == 0)
+
+    def _take(self, wall_s: float, heard: Sequence[tuple[str, Message]]) -> None:
+        self._roster.hear(heard, self._reader.partitions())
+        self.ingest.round(wall_s)
+        while self._source.waiting:
+            self.ingest.round(wall_s)
+        for part in self.ingest.parts:  # what was known of the end was known as of `wall_s`
+            self._source.at_end(part, there=False)
+
+    def _news_of(self, stored: Stored) -> list[Out]:
+        """What the others are told of a turn, in the order in which it is to be known."""
+        topics, source, first = self._plumbing.topics, self._plumbing.source, self.ingest.first_part
+        news = [Out(topics.placements, None, value) for value in encode_placed(stored.placed)]
+        for letter in self._source.letters():
+            late = letter.reason == Refusal.LATE
+            partition = letter.part - first
+            key, value = encode_dead(source.topic, partition, letter.message, letter.reason, letter.detail)
+            news.append(Out(topics.late if late else topics.dead, key, value, partition))
+            self._letters[f"{'late' if late else 'dead'}_messages_{letter.reason}"] += 1
+        return news + [Out(topics.hours, str(hour.part).encode(), encode_event(hour)) for hour in stored.hours]
+
+    async def _tell(self) -> None:
+        if self._outs:
+            await self._writer.write(self._outs)
+            self._outs.clear()
+
+    async def _commit(self) -> None:
+        self._said |= await self._work(self.ingest.commit)
+        self.committed_s = time.time()
+        first = self.ingest.first_part
+        offsets = {part - first: (said.offset, json.dumps(asdict(said))) for part, said in self._said.items()}
+        if offsets and await self._reader.commit(offsets):
+            self._said.clear()
+
+    async def _work(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """In the one thread that ingest lives in."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))
+
+
+@asynccontextmanager
+async def opened(plumbing: Plumbing, observe: Callable[[Step], None]) -> AsyncIterator[Session]:
+    """Read what is known of the fleet, join the group, and leave it at the end. StoreError where one is not there."""
+    with ThreadPoolExecutor(1, "firehose") as thread:
+        source = KafkaSource(plumbing.source.topic, plumbing.source.wire)
+        make = partial(Ingest, source, plumbing.stores, plumbing.rules, time.time)
+        ingest = await asyncio.get_running_loop().run_in_executor(thread, make)
+        writer, follower = Writer(plumbing.own), Follower(plumbing.own)
+        reader = GroupReader(plumbing.source.connection, plumbing.source.topic, plumbing.member)
+        async with AsyncExitStack() as stack:
+            await writer.start()
+            stack.push_async_callback(writer.stop)
+            await follower.start(whole=plumbing.topics.inventory, news=plumbing.topics.placements)
+            stack.push_async_callback(follower.stop)
+            roster = Roster(plumbing.topics, ingest)
+            while not await follower.caught_up():
+                roster.hear(await follower.fetch(WAIT_MS, MOST_MESSAGES), 0)
+            session = Session(plumbing, observe, _Parts(thread, source, ingest, writer, follower, roster, reader))
+            await reader.start(session.revoked)
+            stack.push_async_callback(reader.stop)
+            yield session

@@ -1,0 +1,132 @@
+"""What was fetched becomes batches, what is refused becomes letters, and a replay tells nothing twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from stream.kafka_source import LOG_APPEND_TIME, KafkaSource
+from stream.samples import Key, Refusal
+from stream.wire_base import Wire
+
+PART = 1003
+
+
+@dataclass(frozen=True)
+class Logged:
+    offset: int
+    value: bytes | None
+    key: bytes | None = b"h"
+    timestamp: int = 1_000_500
+    timestamp_type: int = LOG_APPEND_TIME
+
+
+def one(offset: int, cpu: object, ts_s: int = 600) -> Logged:
+    return Logged(offset, json.dumps({"vm": f"vm-{offset}", "host": "h", "ts": ts_s, "cpu": cpu}).encode())
+
+
+def source_of(unit: str = "percent", offset: int = 0, handled: int = 0) -> KafkaSource:
+    source = KafkaSource("samples", Wire("json", unit))
+    source.seek(PART, offset, handled)
+    return source
+
+
+def test_messages_become_one_batch_with_the_offsets_that_they_span() -> None:
+    source = source_of()
+    source.put(PART, [one(7, 0.0), one(9, 12.5)])
+    [batch] = source.poll()
+    assert (batch.part, batch.offset, batch.next_offset) == (PART, 7, 10)
+    assert [batch.keys[key] for key in batch.samples.key.tolist()] == [Key("vm-7", "h"), Key("vm-9", "h")]
+    assert batch.samples.ts_s.tolist() == [600, 600]
+    assert batch.samples.value.tolist() == [0.0, 12.5]
+    assert batch.samples.value.dtype == np.float32
+    assert source.poll() == []
+
+
+def test_the_brokers_time_of_arrival_is_told_and_the_producers_is_not() -> None:
+    source = source_of()
+    source.put(PART, [one(0, 1)])
+    [batch] = source.poll()
+    assert batch.arrived_s is not None
+    assert batch.arrived_s.tolist() == [1000.5]
+    source.put(PART, [Logged(1, one(1, 1).value, timestamp_type=0)])
+    assert source.poll()[0].arrived_s is None
+
+
+def test_a_bad_message_is_a_letter_and_its_neighbours_are_samples() -> None:
+    source = source_of()
+    source.put(PART, [one(0, 1), Logged(1, b"{"), one(2, 3)])
+    [batch] = source.poll()
+    assert batch.samples.value.tolist() == [1, 3]
+    [letter] = source.letters()
+    assert (letter.part, letter.message.offset, letter.reason) == (PART, 1, "malformed")
+    assert source.letters() == []
+
+
+def test_a_refused_sample_makes_its_message_a_letter_once() -> None:
+    source = source_of()
+    source.put(PART, [one(4, -1), one(5, 2), one(6, 700)])
+    source.poll()
+    source.refused(PART, Refusal.IMPOSSIBLE, np.array([0, 2]))
+    assert [(letter.message.offset, letter.reason, letter.detail) for letter in source.letters()] == [
+        (4, "impossible", "1 of its 1 samples"),
+        (6, "impossible", "1 of its 1 samples"),
+    ]
+
+
+def test_no_batch_lies_on_both_sides_of_what_was_handled_and_a_replay_writes_no_letters() -> None:
+    source = source_of(offset=3, handled=5)
+    assert source.start(PART) == 3
+    source.put(PART, [one(3, 1), Logged(4, b"{"), Logged(5, b"{"), one(6, 2)])
+    [first] = source.poll()
+    assert (first.offset, first.next_offset, source.letters()) == (3, 5, [])
+    assert source.waiting
+    [second] = source.poll()
+    assert (second.offset, second.next_offset) == (5, 7)
+    assert [letter.message.offset for letter in source.letters()] == [5]
+    assert not source.waiting
+    assert source.counts["messages"] == 2
+
+
+def test_it_is_caught_up_when_the_broker_says_so_and_everything_was_polled() -> None:
+    source = source_of()
+    assert not source.caught_up(PART)
+    source.put(PART, [one(0, 1)])
+    source.at_end(PART, there=True)
+    assert not source.caught_up(PART)
+    source.poll()
+    assert source.caught_up(PART)
+    source.at_end(PART, there=False)
+    assert not source.caught_up(PART)
+
+
+def test_seeking_drops_what_was_fetched() -> None:
+    source = source_of()
+    source.put(PART, [one(8, 1)])
+    source.seek(PART, 2, 2)
+    assert source.poll() == []
+
+
+def counter(offset: int, seconds: float, ts_s: int) -> Logged:
+    return Logged(offset, json.dumps({"vm": "a", "host": "h", "ts": ts_s, "cpu": seconds}).encode())
+
+
+def test_counters_become_percent_of_a_core_and_name_their_predecessors_offset() -> None:
+    source = source_of("core_seconds")
+    source.put(PART, [counter(10, 100, 600), counter(11, 130, 660), counter(12, 130, 720), counter(13, 5, 780)])
+    [batch] = source.poll()
+    assert batch.samples.value.tolist() == [50, 0]
+    assert batch.samples.ts_s.tolist() == [630, 690]
+    assert batch.since is not None
+    assert batch.since.tolist() == [10, 11]
+    assert source.counts["counter_fell"] == 1
+
+
+@pytest.mark.parametrize("value", [1e300, 1e39])
+def test_a_number_beyond_float32_is_handed_on_to_be_refused(value: float) -> None:
+    source = source_of()
+    source.put(PART, [one(0, value)])
+    assert np.isinf(source.poll()[0].samples.value).all()
