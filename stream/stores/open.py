@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.errors import BadInput
-from stream.stores.protocols import Catalogue, Control, Forecasts, Series
+from stream.stores.protocols import Catalogue, Control, Forecasts, Outcomes, Series
 from stream.stores.sqlite import Database
 from stream.stores.sqlite_catalogue import SqliteCatalogue
 from stream.stores.sqlite_control import SqliteControl
 from stream.stores.sqlite_forecasts import SqliteForecasts
+from stream.stores.sqlite_outcomes import SqliteOutcomes
 from stream.stores.sqlite_series import SqliteSeries
 
 
@@ -22,11 +23,13 @@ class Stores(NamedTuple):
     catalogue: Catalogue
     forecasts: Forecasts
     control: Control
+    outcomes: Outcomes
     close: Callable[[], None]
 
 
 def open_stores(cstore: str, control: str, answers: str) -> Stores:
-    """Series and catalogue at `cstore`, control records at `control`, forecasts at `answers`; one URL may serve all.
+    """Series, catalogue and outcomes at `cstore`, control records at `control`, forecasts at `answers`; one URL may
+    serve all.
 
     A URL is `sqlite:PATH`, relative or absolute; the file and its folders are made where there are none. BadInput
     where a URL names nothing that exists; StoreError where the store cannot be opened, or is not one of ours.
@@ -45,7 +48,7 @@ def open_stores(cstore: str, control: str, answers: str) -> Stores:
         close()
         raise
     at = opened[cstore]
-    return Stores(at.series, at.catalogue, opened[answers].forecasts, opened[control].control, close)
+    return Stores(at.series, at.catalogue, opened[answers].forecasts, opened[control].control, at.outcomes, close)
 
 
 def _open(url: str) -> Stores:
@@ -58,6 +61,7 @@ def _open(url: str) -> Stores:
                 SqliteCatalogue(database),
                 SqliteForecasts(database),
                 SqliteControl(database),
+                SqliteOutcomes(database),
                 database.close,
             )
         case _:

@@ -173,6 +173,51 @@ class Forecasts(Protocol):
         ...
 
 
+class Migration(NamedTuple):
+    """A migration that happened, or failed. start: the minute it began; length_s: from there to its end.
+
+    `method`: pre-copy, auto-converge, post-copy or cold. `result`: done, failed or cancelled. `downtime_ms` None: not
+    known, or there was none. `source` and `target` are hosts.
+    """
+
+    vm_id: str
+    start: Minute
+    method: str
+    source: str
+    target: str
+    length_s: float
+    downtime_ms: float | None
+    result: str
+    reason: str = ""
+
+
+class KnownMigration(NamedTuple):
+    """A migration of the life (migration.vm_id, created_at)."""
+
+    created_at: Minute
+    migration: Migration
+
+
+class Outcomes(Protocol):
+    """Migrations that happened, by life and start: what the downtime's learned correction learns from."""
+
+    def put(self, migrations: Sequence[Migration]) -> list[str]:
+        """Upsert all or nothing, key (vm_id, start), as an id has one life at a time; idempotent, the last one holds.
+
+        Each belongs to the newest life that had begun by its start, else to the id's first. Returns the ids that no
+        life has: their migrations are not stored.
+        """
+        ...
+
+    def read(self, span: Span) -> list[KnownMigration]:
+        """Those that began within `span`, by (start, vm_id)."""
+        ...
+
+    def of(self, vm_id: str) -> list[KnownMigration]:
+        """Those of one id, of whichever life, by start."""
+        ...
+
+
 class Versioned(NamedTuple):
     """A control record: its version (1 when created, + 1 at each change) and value."""
 

@@ -11,7 +11,7 @@ from models.minutes import HOUR_MIN, STEP_MIN
 from stream.stores.protocols import METRIC_CPU
 
 APPLICATION_ID = 0x5A687567  # "Zhug": what tells our files from other SQLite files
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: migrations that happened
 
 # Rowid tables: measured, WITHOUT ROWID took five times as long for an hour's tick, with rows of 7.5 kB in its tree.
 _BLOCKS = Template(
@@ -57,6 +57,13 @@ _FIXED = (
     first_minute INTEGER NOT NULL, block INTEGER NOT NULL, model TEXT NOT NULL, made_at INTEGER NOT NULL,
     records BLOB NOT NULL,
     PRIMARY KEY (first_minute, block, model))""",
+    # At any minute an id has one life, so (vm_id, start) is (life, start), whatever is learned of its lives later.
+    """CREATE TABLE outcome (
+    vm_id TEXT NOT NULL, start INTEGER NOT NULL, created_at INTEGER NOT NULL, method TEXT NOT NULL,
+    source TEXT NOT NULL, target TEXT NOT NULL, length_s REAL NOT NULL, downtime_ms REAL, result TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (vm_id, start)) WITHOUT ROWID""",
+    "CREATE INDEX outcome_start ON outcome (start, vm_id)",
     """CREATE TABLE control (key TEXT PRIMARY KEY, version INTEGER NOT NULL, value TEXT NOT NULL) WITHOUT ROWID""",
 )
 

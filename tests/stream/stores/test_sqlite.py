@@ -53,7 +53,7 @@ def test_the_file_is_marked_as_ours_from_its_first_bytes_and_synced_at_every_com
             name: connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "page_size", "user_version", "foreign_keys")
         }
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "page_size": 8192, "user_version": 1, "foreign_keys": 1}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "page_size": 8192, "user_version": 2, "foreign_keys": 1}
     assert (tmp_path / "store.db").read_bytes()[68:72] == b"Zhug"
     database.close()
 
@@ -109,9 +109,9 @@ def test_a_store_of_another_version_is_refused_and_left_as_it_is(tmp_path: Path)
     path = tmp_path / "store.db"
     open_at(path).close()
     future = sqlite3.connect(path)
-    future.execute("PRAGMA user_version = 2")
+    future.execute("PRAGMA user_version = 3")
     future.close()
-    refused(path, "expected tables of version 1, got version 2")
+    refused(path, "expected tables of version 2, got version 3")
 
 
 def test_a_damaged_store_is_told_of(tmp_path: Path) -> None:
