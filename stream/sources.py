@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from stream.kafka import Connection
 from stream.settings import Settings, SourceSettings
 from stream.settings_sections import Kafka
 from stream.wire_base import Wire
+
+ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
 
 
 class Declared(NamedTuple):
@@ -67,8 +70,8 @@ def _own_connection(name: str, source: SourceSettings, kafka: Kafka) -> Connecti
 def _connection(where: str, brokers: str, security: str, login: tuple[str, str], ca_file: str) -> Connection:
     addresses = tuple(part.strip() for part in brokers.split(","))
     for address in addresses:
-        host, colon, port = address.rpartition(":")
-        if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        found = ADDRESS.fullmatch(address)
+        if found is None or not 0 < int(found["port"]) < 65_536:
             raise BadInput(
                 f"setting {where}.brokers",
                 expected="host:port, several comma separated",

@@ -33,6 +33,7 @@ from stream.wire_base import (
     host_of,
     local_to_utc_s,
     names_of,
+    shown,
     time_reader,
 )
 from stream.wire_keys import Keys
@@ -105,7 +106,7 @@ class ArrowDecoder:
         batch.validate()  # that its buffers are as long as it says: what follows reads them
         cpu = _column(batch, self._names["cpu"])
         if not (pa.types.is_floating(cpu.type) or pa.types.is_integer(cpu.type)):
-            raise Unreadable(FIELDS, f"cpu is of type {cpu.type}")
+            raise Unreadable(FIELDS, f"cpu is of type {shown(str(cpu.type))}")
         key = self._key(batch, message, told)
         ts_s = self._ts_s(_column(batch, self._names["ts"]))
         value = cpu.to_numpy(zero_copy_only=False).astype(np.float64)
@@ -162,7 +163,7 @@ class ArrowDecoder:
         elif pa.types.is_floating(ts.type):
             seconds = np.floor(ts.to_numpy().astype(np.float64) / PER_SECOND[self._wire.ts_unit])
         else:
-            raise Unreadable(FIELDS, f"ts is of type {ts.type}")
+            raise Unreadable(FIELDS, f"ts is of type {shown(str(ts.type))}")
         if len(seconds) and not (seconds.min() >= 0 and seconds.max() < END_S):  # false for NaN
             raise Unreadable(TIME, "a ts is before 1970 or far ahead: is its unit the declared one?")
         return seconds.astype(np.int64, copy=False)
@@ -203,7 +204,7 @@ def _texts(column: Column, name: str) -> tuple[npt.NDArray[np.int64], list[str]]
     """A column of texts as codes int64[rows] and the texts that they mean."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise Unreadable(FIELDS, f"{name} is of type {column.type}")
+        raise Unreadable(FIELDS, f"{name} is of type {shown(str(column.type))}")
     column.validate(full=True)  # that offsets and codes point inside, and texts are UTF-8
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     if encoded.null_count or encoded.dictionary.null_count:
