@@ -10,27 +10,34 @@ from itertools import groupby, islice, takewhile
 from string import Template
 from typing import Any
 
-from models.errors import StoreError
+from models.errors import StartOver
 from models.fleet import Life, Placement, Policy, Vm
 from stream.stores.sqlite import Conflict, Connection, Database
 
 _PUT_LIFE = """INSERT INTO life (vm_id, created_at, cluster, memory_mb, interval_min, policy) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (vm_id, created_at) DO UPDATE SET cluster = excluded.cluster, memory_mb = excluded.memory_mb,
     interval_min = excluded.interval_min, policy = excluded.policy"""
+# A slot is one life's for ever: for another life it is NULL, which the table refuses.
 _PUT_PLACEMENT = """INSERT INTO placement (vm_id, created_at, from_minute, host, vcpus, block, slot)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, iif(EXISTS (
+        SELECT 1 FROM placement WHERE block = ?6 AND slot = ?7 AND (vm_id <> ?1 OR created_at <> ?2)), NULL, ?7))
     ON CONFLICT (vm_id, created_at, from_minute) DO UPDATE SET host = excluded.host, vcpus = excluded.vcpus,
     block = excluded.block, slot = excluded.slot"""
-_TENANT = "SELECT vm_id, created_at FROM placement WHERE block = ? AND slot = ? AND from_minute = ?"
+_TENANTS = "SELECT vm_id, created_at FROM placement WHERE block = ? AND slot = ?"
 
 _VMS = Template(
     """SELECT vm_id, created_at, cluster, memory_mb, interval_min, policy, from_minute, host, vcpus, block, slot
     FROM life JOIN placement USING (vm_id, created_at) $which ORDER BY vm_id, created_at, from_minute"""
 )
 _ALL = _VMS.substitute(which="")
+_OF_BLOCKS = _VMS.substitute(
+    which="""WHERE (vm_id, created_at) IN (
+    SELECT vm_id, created_at FROM placement WHERE block IN (SELECT value FROM json_each(?)))"""
+)
 _NEWEST = _VMS.substitute(
     which="WHERE vm_id = ? AND created_at = (SELECT max(created_at) FROM placement WHERE vm_id = ?)"
 )
+_RANGE = _VMS.substitute(which="WHERE vm_id BETWEEN ? AND ?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _IDS = "SELECT DISTINCT vm_id FROM placement WHERE vm_id >= ? AND vm_id > ? ORDER BY vm_id"
 
@@ -42,7 +49,7 @@ class SqliteCatalogue:
         self._database = database
 
     def put(self, lives: Sequence[Life], placements: Sequence[Placement]) -> None:
-        """See the protocol; StoreError too where a placement has no life."""
+        """See the protocol."""
         life_rows = (
             (v.vm_id, v.created_at, v.cluster, v.memory_mb, v.interval_min, _policy_text(v.policy)) for v in lives
         )
@@ -54,10 +61,12 @@ class SqliteCatalogue:
             except Conflict as conflict:
                 raise _clash(connection, placements) or conflict from conflict
 
-    def lives(self) -> list[Vm]:
+    def lives(self, blocks: Sequence[int] | None = None) -> list[Vm]:
         """See the protocol."""
         with self._database.read() as connection:
-            return list(_vms(connection.execute(_ALL)))
+            if blocks is None:
+                return list(_vms(connection.execute(_ALL)))
+            return list(_vms(connection.execute(_OF_BLOCKS, (json.dumps(list(blocks)),))))
 
     def find(self, vm_ids: Sequence[str]) -> dict[str, Vm]:
         """See the protocol."""
@@ -70,7 +79,9 @@ class SqliteCatalogue:
             return []
         with self._database.read() as connection:
             ids = (vm_id for (vm_id,) in connection.execute(_IDS, (prefix, after)))
-            return list(_newest(connection, list(islice(takewhile(lambda i: i.startswith(prefix), ids), limit))))
+            found = list(islice(takewhile(lambda i: i.startswith(prefix), ids), limit))
+            lives = _vms(connection.execute(_RANGE, (found[0], found[-1]))) if found else ()
+            return list({vm.life.vm_id: vm for vm in lives}.values())  # of an id's lives the newest is the last
 
 
 def _newest(connection: Connection, vm_ids: Iterable[str]) -> Iterator[Vm]:
@@ -95,18 +106,18 @@ def _vms(rows: Iterable[tuple[Any, ...]]) -> Iterator[Vm]:
         yield Vm(life, placements)
 
 
-def _clash(connection: Connection, placements: Sequence[Placement]) -> StoreError | None:
-    """What to say of the first placement whose place another life has; None where there is none."""
+def _clash(connection: Connection, placements: Sequence[Placement]) -> StartOver | None:
+    """What to say of the first placement whose slot another life has; None where there is none."""
     for placement in placements:
-        place = (placement.block, placement.slot, placement.from_minute)
-        tenant = connection.execute(_TENANT, place).fetchone()
-        if tenant is not None and tenant != (placement.vm_id, placement.created_at):
-            return StoreError(
-                f"placement of {placement.vm_id!r} (created {placement.created_at})",
-                expected=f"block {place[0]}, slot {place[1]} to be free from minute {place[2]}",
-                got=f"{tenant[0]!r} (created {tenant[1]}) in it",
-                remedy="Two writers gave out one slot: see that each block has one claim.",
-            )
+        mine = (placement.vm_id, placement.created_at)
+        for tenant in connection.execute(_TENANTS, (placement.block, placement.slot)):
+            if tenant != mine:
+                return StartOver(
+                    f"placement of {placement.vm_id!r} (created {placement.created_at})",
+                    expected=f"block {placement.block}, slot {placement.slot} to be free",
+                    got=f"{tenant[0]!r} (created {tenant[1]}) in it",
+                    remedy="Two writers gave out one slot: one of them has to read again which are taken.",
+                )
     return None
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.errors import StoreError
+from models.errors import StartOver, StoreError
 from models.fleet import Life, Placement, Policy, Vm
 from stream.stores.open import Stores
 from tests.stream.stores.given import placement
@@ -104,23 +104,64 @@ def test_a_life_without_a_placement_is_not_told_of(stores: Stores) -> None:
     assert ids(catalogue.page("", "", 10)) == ["vm"]
 
 
-def test_a_slot_that_is_another_lifes_is_refused_and_nothing_is_left(stores: Stores) -> None:
+@pytest.mark.parametrize("from_minute", [0, 59, 60, 61, 10_000])
+def test_a_slot_that_is_another_lifes_is_refused_whatever_the_minute_and_nothing_is_left(
+    stores: Stores, from_minute: int
+) -> None:
     catalogue = stores.catalogue
     catalogue.put([Life("first", 0)], [placement("first", 3, block=2, from_minute=60)])
-    with pytest.raises(StoreError, match=r"'second'.*slot 3 to be free.*'first'"):
+    with pytest.raises(StartOver, match=r"'second'.*slot 3 to be free.*'first'"):
         catalogue.put(
             [Life("second", 0), Life("third", 0)],
-            [placement("third", 0), placement("second", 3, block=2, from_minute=60), placement("third", 1)],
+            [placement("third", 0), placement("second", 3, block=2, from_minute=from_minute), placement("third", 1)],
         )
     assert ids(catalogue.lives()) == ["first"]
-    catalogue.put([Life("second", 0)], [placement("second", 3, block=2, from_minute=61)])  # let again later
+    catalogue.put([Life("second", 0)], [placement("second", 4, block=2, from_minute=from_minute)])
     assert ids(catalogue.lives()) == ["first", "second"]
+
+
+def test_a_placement_is_not_moved_into_a_slot_that_is_another_lifes(stores: Stores) -> None:
+    places = [placement("one", 1), placement("two", 2)]
+    stores.catalogue.put([Life("one", 0), Life("two", 0)], places)
+    with pytest.raises(StartOver, match=r"'two'.*slot 1 to be free.*'one'"):
+        stores.catalogue.put([], [placement("two", 1)])
+    with pytest.raises(StartOver, match=r"slot 5 to be free"):
+        stores.catalogue.put([], [placement("one", 5, from_minute=60), placement("two", 5, from_minute=90)])
+    assert [vm.placements for vm in stores.catalogue.lives()] == [(places[0],), (places[1],)]
 
 
 def test_another_life_of_the_same_id_is_another_life_for_a_slot_too(stores: Stores) -> None:
     stores.catalogue.put([Life("vm", 0)], [placement("vm", 3, from_minute=60)])
-    with pytest.raises(StoreError, match="to be free"):
-        stores.catalogue.put([Life("vm", 60)], [placement("vm", 3, created_at=60, from_minute=60)])
+    with pytest.raises(StartOver, match="to be free"):
+        stores.catalogue.put([Life("vm", 60)], [placement("vm", 3, created_at=60, from_minute=600)])
+
+
+def test_a_life_keeps_its_slot_through_a_resize_and_comes_back_to_it(stores: Stores) -> None:
+    places = [
+        placement("vm", 3),
+        placement("vm", 3, from_minute=60, vcpus=8.0),
+        placement("vm", 1, block=1, from_minute=90),
+        placement("vm", 3, from_minute=120),
+    ]
+    stores.catalogue.put([Life("vm", 0)], places[:2])
+    stores.catalogue.put([Life("vm", 0)], places)
+    assert stores.catalogue.find(["vm"])["vm"].placements == tuple(places)
+
+
+def test_lives_of_blocks_come_whole_and_old_ones_too(stores: Stores) -> None:
+    places = [
+        placement("a", 0, block=1),
+        placement("a", 0, block=7, from_minute=60),
+        placement("b", 1, block=7),
+        placement("b", 2, block=8, created_at=500, from_minute=500),
+        placement("c", 0, block=9),
+    ]
+    lives = [Life("a", 0), Life("b", 0), Life("b", 500), Life("c", 0)]
+    stores.catalogue.put(lives, places)
+    whole = {vm.life: vm for vm in stores.catalogue.lives()}
+    assert stores.catalogue.lives([7]) == [whole[lives[0]], whole[lives[1]]]
+    assert stores.catalogue.lives([9, 8]) == [whole[lives[2]], whole[lives[3]]]
+    assert stores.catalogue.lives([]) == stores.catalogue.lives([2]) == []
 
 
 def test_a_placement_without_a_life_is_refused_and_nothing_is_left(stores: Stores) -> None:

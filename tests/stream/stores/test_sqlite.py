@@ -195,24 +195,24 @@ def test_a_person_with_sql_reads_tall_rows_by_vm(tmp_path: Path) -> None:
     stores = open_at(path)
     moved = [placement("moved", 0), placement("moved", SLOTS - 1, block=1, from_minute=90)]
     resized = [placement("resized", 7), placement("resized", 7, from_minute=70, vcpus=4.0)]
-    tenant = [placement("tenant", 0, from_minute=150)]
-    stores.catalogue.put([Life("moved", 0), Life("resized", 0), Life("tenant", 0)], moved + resized + tenant)
+    late = [placement("late", 1, from_minute=150)]
+    stores.catalogue.put([Life("moved", 0), Life("resized", 0), Life("late", 0)], moved + resized + late)
     values: dict[int, dict[int, tuple[float, int]]] = {
         0: {0: (0.0, 60), 7: (655.34, 17)},
         60: {0: (2.56, 30), 7: (1, 60)},
-        120: {0: (9, 30), 7: (2, 60)},
+        120: {1: (9, 30), 7: (2, 60)},
     }
     stores.series.put(METRIC_CPU, [block_row(v, start=start) for start, v in values.items()])
     stores.series.put(METRIC_CPU, [block_row({SLOTS - 1: (3, 30)}, block=1, start=60)])
     stores.series.put(METRIC_CPU, [block_row({7: (0.01, 5)}, step_min=5, start=65)])
     assert tall_rows(path, "cpu_1h_readable") == [
+        ("late", "1970-01-01 02:00:00", 9.0, 30),
         ("moved", "1970-01-01 00:00:00", 0.0, 60),
         ("moved", "1970-01-01 01:00:00", 2.56, 30),
         ("moved", "1970-01-01 01:00:00", 3.0, 30),
         ("resized", "1970-01-01 00:00:00", 655.34, 17),
         ("resized", "1970-01-01 01:00:00", 1.0, 60),
         ("resized", "1970-01-01 02:00:00", 2.0, 60),
-        ("tenant", "1970-01-01 02:00:00", 9.0, 30),
     ]
     assert tall_rows(path, "cpu_5m_readable") == [("resized", "1970-01-01 01:05:00", 0.01, 5)]
     stores.close()
