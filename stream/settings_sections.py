@@ -116,7 +116,9 @@ class Worker(Section):
 
     host: str = Field(default="127.0.0.1", min_length=1, description="Address of its /healthz and /metrics.")
     port: int = Field(default=0, ge=0, le=65_535, description="TCP port of these; 0 = a free one, which it says.")
-    stalled_after_s: int = Field(default=60, ge=5, le=3_600, description="/healthz says 503 after so long without work.")
+    stalled_after_s: int = Field(
+        default=60, ge=5, le=3_600, description="/healthz says 503 after so long without work."
+    )
 
 
 class Forecast(Section):

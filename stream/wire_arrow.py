@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from stream.wire_base import (
     COMPRESSED,
     END_S,
     FIELDS,
+    MALFORMED,
     PER_SECOND,
     TIME,
     Bad,
@@ -61,6 +63,7 @@ class ArrowDecoder:
         self._kept: dict[Hashable, tuple[Hashable, npt.NDArray[np.int32]]] = {}  # place -> what came there, its keys
         self._kept_rows = 0
         self._plain: set[bytes] = set()
+        self._schemas: dict[bytes, pa.Schema] = {}
 
     def decode(self, messages: Sequence[Message]) -> Decoded:
         """The samples of the messages, in their order."""
@@ -85,22 +88,34 @@ class ArrowDecoder:
         )
 
     def _parts(self, message: Message) -> list[_Part]:
-        value = pa.py_buffer(b"" if message.value is None else message.value)
-        self._refuse_compressed(value)
-        with pa.ipc.open_stream(value) as reader:
-            told = (reader.schema.metadata or {}).get(b"host")
-            return [self._part(batch, message, told) for batch in reader]
+        schema, batches = self._batches(pa.py_buffer(b"" if message.value is None else message.value))
+        told = (schema.metadata or {}).get(b"host")
+        return [self._part(batch, message, told) for batch in batches]
 
-    def _refuse_compressed(self, value: pa.Buffer) -> None:
-        """Unreadable where a message of the stream has a compressed body; headers known to have none are kept."""
-        for part in pa.ipc.MessageReader.open_stream(value):
-            header = part.metadata.to_pybytes()
-            if header not in self._plain:
-                if _is_compressed(header):
-                    raise Unreadable(COMPRESSED, "Arrow's own compression; let Kafka compress instead")
-                if len(self._plain) >= MAX_KEPT_HEADERS:
-                    self._plain.clear()
-                self._plain.add(header)
+    def _batches(self, value: pa.Buffer) -> tuple[pa.Schema, list[pa.RecordBatch]]:
+        """What a stream holds. Dictionaries are left to Arrow's own reader; without, each message is read once."""
+        messages = _messages(value)
+        headers = [part.metadata.to_pybytes() for part in messages]
+        for header in headers:
+            self._refuse_compressed(header)
+        if any(part.type == "dictionary" for part in messages):
+            with pa.ipc.open_stream(value) as reader:
+                return reader.schema, list(reader)
+        schema = self._schemas.get(headers[0])
+        if schema is None:
+            schema = self._schemas[headers[0]] = pa.ipc.read_schema(messages[0])
+        return schema, [pa.ipc.read_record_batch(part, schema) for part in messages[1:]]
+
+    def _refuse_compressed(self, header: bytes) -> None:
+        """Unreadable where the body of a message is compressed; headers known to have none are kept."""
+        if header in self._plain:
+            return
+        if _is_compressed(header):
+            raise Unreadable(COMPRESSED, "Arrow's own compression; let Kafka compress instead")
+        if len(self._plain) >= MAX_KEPT_HEADERS:
+            self._plain.clear()
+            self._schemas.clear()
+        self._plain.add(header)
 
     def _part(self, batch: pa.RecordBatch, message: Message, told: bytes | None) -> _Part:
         batch.validate()  # that its buffers are as long as it says: what follows reads them
@@ -176,6 +191,17 @@ def _int64(ts: Column) -> npt.NDArray[np.int64]:
 
 def _whole(counted: npt.NDArray[np.int64], per_second: int) -> npt.NDArray[np.int64]:
     return counted if per_second == 1 else counted // per_second
+
+
+def _messages(value: pa.Buffer) -> list[pa.Message]:
+    """The messages of a stream, from its schema on."""
+    source, messages = pa.BufferReader(value), []
+    with suppress(EOFError):
+        while True:
+            messages.append(pa.ipc.read_message(source))
+    if not messages:
+        raise Unreadable(MALFORMED, "an empty stream")
+    return messages
 
 
 def _column(batch: pa.RecordBatch, name: str) -> Column:
