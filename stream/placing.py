@@ -2,22 +2,43 @@
 
 Without inventory the first host that reports a VM places it, and a report from another host makes a new placement, at
 most once in FLAP_MIN minutes. The newest placement by event time owns a minute; what another host says of that minute
-is dropped. A VM that moves to a host of another partition gets a slot there; its history follows its placements.
+is dropped. A VM that moves to a host of another partition gets a slot there; its history follows its placements. So it
+does where its host itself begins to report by another partition.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from models.blackout import parse_rule
-from models.fleet import SLOTS, Life, Placement, Vm, VmRecord, owner_at, tenures
-from models.minutes import DAY_MIN, Minute, check_timezone
+import numpy as np
+import numpy.typing as npt
 
-FLAP_MIN = 10
-ALWAYS: Minute = -(2**31)
+from models.fleet import FOREVER, Life, Placement, Vm, VmRecord
+from models.minutes import DAY_MIN, Minute
+from stream.columns import Numbered
+from stream.fleet_columns import FleetColumns
+from stream.inventory import check_policy
+from stream.parts import Change, Parts
+from stream.slots import Slots
+from stream.stays import (
+    ALWAYS,
+    FLAP_MIN,
+    Stay,
+    corrected,
+    earliest_change,
+    may_precede,
+    merged,
+    newest_life,
+    owned,
+    switch_from,
+)
+from stream.unsaved import Changes, Unsaved
+
+__all__ = ["ALWAYS", "FLAP_MIN", "SILENCE_MIN", "Changes", "Fleet", "Slots", "Tenure"]
+
 SILENCE_MIN = 7 * DAY_MIN  # a VM that was silent for so long and has no inventory is another life
 
 
@@ -29,158 +50,195 @@ class Tenure(NamedTuple):
     end: Minute
 
 
-class Changes(NamedTuple):
-    """Lives and placements that were made or altered and are not in the catalogue yet."""
+class Fleet:
+    """Every VM's newest life and its placements, shared by the partitions of one process; for one thread at a time.
 
-    lives: list[Life]
-    placements: list[Placement]
-
-
-class Slots:
-    """A partition's blocks and their free slots; `claim` gets another block from the control store.
-
-    A row of the partition's own arrays is its block's place in `blocks` * SLOTS + slot.
+    `slots`: those of the partitions 0, 1, …; others come and go by `own` and `disown`. `ids` may be shared.
     """
 
-    def __init__(self, blocks: Sequence[int], used: Iterable[int], claim: Callable[[], int]) -> None:
-        self.blocks: list[int] = []
-        self._place: dict[int, int] = {}
-        self._claim = claim
-        self._free: list[int] = []
-        taken = set(used)
-        for block in reversed(blocks):
-            self._free.extend(row for row in _rows_down(block) if row not in taken)
-        for block in blocks:
-            self._own(block)
-
-    def take(self) -> tuple[int, int]:
-        """A free (block, slot)."""
-        if not self._free:
-            block = self._claim()
-            self._own(block)
-            self._free.extend(_rows_down(block))
-        return divmod(self._free.pop(), SLOTS)
-
-    def owns(self, block: int) -> bool:
-        """Whether the block is this partition's."""
-        return block in self._place
-
-    def local(self, row: int) -> int:
-        """The partition's own row of a global one."""
-        block, slot = divmod(row, SLOTS)
-        return self._place[block] * SLOTS + slot
-
-    def _own(self, block: int) -> None:
-        self._place[block] = len(self.blocks)
-        self.blocks.append(block)
-
-
-def _rows_down(block: int) -> range:
-    return range((block + 1) * SLOTS - 1, block * SLOTS - 1, -1)
-
-
-class Fleet:
-    """Every VM's newest life and its placements, shared by the partitions of one process."""
-
-    def __init__(self, vms: Iterable[Vm], slots: Sequence[Slots], interval_min: int) -> None:
-        self._lives: dict[str, Life] = {}
-        self._placements: dict[str, list[Placement]] = {}
-        for vm in vms:
-            self._lives[vm.life.vm_id] = vm.life
-            self._placements[vm.life.vm_id] = list(vm.placements)
-        self._slots = slots
+    def __init__(
+        self,
+        vms: Iterable[Vm] = (),
+        interval_min: int = 1,
+        slots: Sequence[Slots] = (),
+        ids: Numbered[str] | None = None,
+    ) -> None:
+        self._columns = FleetColumns(ids)
         self._interval_min = interval_min
-        self._changed: dict[str, None] = {}
-        self._watchers: list[Callable[[str], None]] = []
+        self._parts = Parts(slots)
+        self._unsaved = Unsaved(self._columns)
+        self.load(vms)
 
-    def watch(self, changed: Callable[[str], None]) -> None:
-        """Call `changed(vm_id)` whenever the placements of a VM change: whoever keeps tenures must ask again."""
-        self._watchers.append(changed)
+    def __len__(self) -> int:
+        return self._columns.known
+
+    @property
+    def ids(self) -> Numbered[str]:
+        """The ids of the VMs, to be shared with who else keeps them."""
+        return self._columns.ids
+
+    def load(self, vms: Iterable[Vm]) -> None:
+        """What the catalogue knows."""
+        for vm in vms:
+            self.learn(vm)
+
+    def own(self, part: int, slots: Slots) -> None:
+        """`part` is this process's from now on."""
+        self._parts.own(part, slots)
+
+    def disown(self, part: int) -> None:
+        """`part` is another's. What was placed there and is not in the catalogue yet is undone: its slots are free."""
+        for vm, stays in self._unsaved.undo(self._parts.disown(part).owns).items():
+            self._set(vm, stays, reported=True)
+
+    def watch(self, part: int, changed: Callable[[Change], None]) -> None:
+        """Call `changed` before the owner of one of the part's rows changes: whoever keeps tenures must ask again."""
+        self._parts.watch(part, changed)
 
     def placements(self, vm_id: str) -> Sequence[Placement]:
         """The placements of the id's newest life; empty where it has none."""
-        return self._placements.get(vm_id, ())
+        vm = self._columns.find(vm_id)
+        return () if vm < 0 else self._columns.placements(vm, newest_life(self._columns.stays(vm)))
 
-    def changes(self) -> Changes:
-        """What is to be put into the catalogue before any row that relies on it."""
-        lives = [self._lives[vm_id] for vm_id in self._changed]
-        return Changes(lives, [p for vm_id in self._changed for p in self._placements[vm_id]])
+    def rows(self, vm_id: str) -> list[int]:
+        """The global rows of the id's newest life; empty where it has none."""
+        vm = self._columns.find(vm_id)
+        return [] if vm < 0 else [stay.row for stay in newest_life(self._columns.stays(vm))]
+
+    def changes(self, limit: int | None = None) -> Changes:
+        """What is to be put into the catalogue before any row that relies on it: of at most `limit` VMs."""
+        return self._unsaved.changes(limit)
 
     def saved(self) -> None:
-        """All changes are in the catalogue."""
-        self._changed.clear()
+        """What `changes` gave last is in the catalogue; nothing has changed since it was given."""
+        self._unsaved.saved()
 
     def restart(self, part: int, vm_id: str, host: str, minute: Minute) -> None:
         """Begin another life of a known `vm_id` at `minute`, with slots of its own."""
-        vcpus = self._placements[vm_id][-1].vcpus
-        self._begin(part, replace(self._lives[vm_id], created_at=minute), host, minute, vcpus)
+        columns, vm = self._columns, self._columns.find(vm_id)
+        stay = Stay(minute, minute, columns.hosts.number(host), columns.stays(vm)[-1].vcpus, self._parts.row(part))
+        self._begin(vm, columns.life(vm, minute), stay, reported=True)
 
     def report(self, part: int, vm_id: str, host: str, minutes: Sequence[int]) -> list[Tenure]:
         """`host`, whose reports come by `part`, reports `vm_id` at these minutes (sorted): its tenures there.
 
         Makes the life, or a placement, where one is due.
         """
-        if vm_id not in self._lives:
-            self._begin(part, Life(vm_id, minutes[0], interval_min=self._interval_min), host, minutes[0], None)
-        current = self._placements[vm_id][-1]
-        if current.host != host:
-            moved = bisect_left(minutes, current.from_minute + FLAP_MIN)
-            if moved < len(minutes):
-                self._place(part, vm_id, host, minutes[moved], current.vcpus)
-        return self._tenures(part, vm_id, host)
-
-    def apply(self, part: int, record: VmRecord) -> None:
-        """What an inventory record says, from its `from_minute` on. BadInput where its policy cannot be read."""
-        check_timezone(record.policy.timezone)
-        for rule in record.policy.blackout:
-            parse_rule(rule)
-        known = self._lives.get(record.vm_id)
-        if known is None or (record.created_at is not None and record.created_at > known.created_at):
-            created_at = record.from_minute if record.created_at is None else record.created_at
-            life = Life(record.vm_id, created_at, interval_min=self._interval_min)
-            self._begin(part, _described(life, record), record.host, record.from_minute, record.vcpus)
-            return
-        life = _described(known, record)
-        if life != known:
-            self._lives[record.vm_id] = life
-            self._changed[record.vm_id] = None
-        placements = self._placements[record.vm_id]
-        owner = owner_at(placements, record.from_minute) or placements[0]
-        if owner.host == record.host and owner.vcpus is None and record.vcpus is not None:
-            self._size(record.vm_id, record.host, record.vcpus)
-        elif owner.host != record.host or (record.vcpus is not None and owner.vcpus != record.vcpus):
-            vcpus = owner.vcpus if record.vcpus is None else record.vcpus
-            self._place(part, record.vm_id, record.host, record.from_minute, vcpus)
-
-    def _begin(self, part: int, life: Life, host: str, minute: Minute, vcpus: float | None) -> None:
-        self._lives[life.vm_id] = life
-        self._placements[life.vm_id] = []
-        self._place(part, life.vm_id, host, minute, vcpus)
-
-    def _place(self, part: int, vm_id: str, host: str, minute: Minute, vcpus: float | None) -> None:
-        life, placements = self._lives[vm_id], self._placements[vm_id]
-        slots = self._slots[part]
-        here = next((p for p in placements if slots.owns(p.block)), None)
-        block, slot = slots.take() if here is None else (here.block, here.slot)
-        placement = Placement(vm_id, life.created_at, minute, host, vcpus, block, slot)
-        placements[:] = [p for p in placements if p.from_minute != minute]
-        insort(placements, placement, key=lambda p: p.from_minute)
-        self._changed[vm_id] = None
-        for changed in self._watchers:
-            changed(vm_id)
-
-    def _size(self, vm_id: str, host: str, vcpus: float) -> None:
-        """The inventory came after the first reports: the size was not known, so it is no resize."""
-        placements = self._placements[vm_id]
-        placements[:] = [replace(p, vcpus=vcpus) if p.host == host and p.vcpus is None else p for p in placements]
-        self._changed[vm_id] = None
-
-    def _tenures(self, part: int, vm_id: str, host: str) -> list[Tenure]:
+        columns = self._columns
+        vm, number = columns.vm(vm_id), columns.hosts.number(host)
+        if not columns.stays(vm):
+            stay = Stay(minutes[0], minutes[0], number, None, self._parts.row(part))
+            self._begin(vm, Life(vm_id, minutes[0], interval_min=self._interval_min), stay, reported=True)
+            return [Tenure(stay.row, ALWAYS, FOREVER)]
+        self._follow(part, vm, number, minutes)
         return [
-            Tenure(placement.row, placement.from_minute if index else ALWAYS, end)
-            for index, (placement, end) in enumerate(tenures(self._placements[vm_id]))
-            if placement.host == host and self._slots[part].owns(placement.block)
+            Tenure(stay.row, span.start, span.end)
+            for span, stay in owned(columns.stays(vm))
+            if stay.host == number and self._parts.has(part, stay)
         ]
+
+    def settled(
+        self, part: int, keys: Iterable[tuple[str, str]]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Of each (vm, host) that reports by `part`: the VM's number and the partition's own row, int32[n].
+
+        The row is -1 where the VM has not been on that host, and in that partition, ever since it is known.
+        """
+        vm, row = self._columns.unmoved(keys)
+        local = self._parts.local_rows(part, row)
+        self._columns.reported[vm[local >= 0]] = True
+        return vm, local
+
+    def vcpus(self, vm: npt.NDArray[np.int32], minute: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Size of VMs (by number) at a minute each, float32[n]; NaN where nobody has told it."""
+        return self._columns.vcpus_at(vm, minute)
+
+    def apply(self, part: int, record: VmRecord) -> Minute | None:
+        """What an inventory record says, from its `from_minute` on; its host's reports come by `part`.
+
+        Returns the earliest minute that had an owner and has another one, or one of another size, from then on: what
+        was placed there before is to be placed again. BadInput where its policy cannot be read.
+        """
+        check_policy(record.policy)
+        columns = self._columns
+        vm, host = columns.vm(record.vm_id), columns.hosts.number(record.host)
+        before = columns.stays(vm)
+        if not before or (record.created_at is not None and record.created_at > before[-1].created_at):
+            created_at = record.from_minute if record.created_at is None else record.created_at
+            stay = Stay(created_at, record.from_minute, host, record.vcpus, self._parts.row(part))
+            life = Life(record.vm_id, created_at, interval_min=self._interval_min)
+            self._begin(vm, _described(life, record), stay, reported=False)
+        else:
+            life = columns.life(vm, before[-1].created_at)
+            if _described(life, record) != life:
+                self._unsaved.touch(vm)
+                columns.describe(vm, _described(life, record))
+            stays = newest_life(before)
+            made = corrected(stays, record.from_minute, host, record.vcpus, lambda: self._parts.row(part, stays))
+            if made:
+                self._make(vm, made, reported=False)
+        return earliest_change(before, columns.stays(vm)) if before else None
+
+    def learn(self, vm: Vm) -> Minute | None:
+        """What the catalogue or another process says of a life, its newest or an earlier one: no change of ours.
+
+        A newer life wins; of one life and minute, what is said. Returns the earliest minute that had an owner and has
+        another one, or one of another size.
+        """
+        columns, number = self._columns, self._columns.vm(vm.life.vm_id)
+        before, told = columns.stays(number), columns.stays_of(vm.placements)
+        after = merged(before, told)
+        newer = not before or told[-1].created_at > before[-1].created_at
+        if newer:
+            self._unsaved.end(number)
+        if newer or (after[-1] == told[-1] and number not in self._unsaved):
+            columns.describe(number, vm.life)
+        self._unsaved.learned(number, told)
+        if after == before:
+            return None
+        self._set(number, after, reported=True)
+        return earliest_change(before, after) if before else None
+
+    def _follow(self, part: int, vm: int, host: int, minutes: Sequence[int]) -> None:
+        """Make the placements that a report of a known VM calls for."""
+        columns, stays = self._columns, self._columns.stays(vm)
+        first, current = stays[0], stays[-1]
+        there = [stay.host == host and self._parts.has(part, stay) for stay in (first, current)]
+        if not there[0] and may_precede(stays, host, minutes[0]):
+            self._place(part, vm, host, minutes[0], first.vcpus)
+        if there[1]:
+            columns.reported[vm] = True
+            return
+        due = switch_from(newest_life(columns.stays(vm)), host, reported=columns.reported.item(vm))
+        moved = bisect_left(minutes, due)
+        if moved < len(minutes):
+            self._place(part, vm, host, minutes[moved], current.vcpus)
+
+    def _place(self, part: int, vm: int, host: int, minute: Minute, vcpus: float | None) -> None:
+        """A stay of the newest life, as a host's report says."""
+        life = newest_life(self._columns.stays(vm))
+        stay = Stay(life[0].created_at, minute, host, vcpus, self._parts.row(part, life))
+        self._make(vm, [stay], reported=True)
+
+    def _begin(self, vm: int, life: Life, stay: Stay, *, reported: bool) -> None:
+        """A new life; the one before ends."""
+        self._unsaved.end(vm)
+        self._unsaved.touch(vm)
+        self._columns.describe(vm, life)
+        self._make(vm, [stay], reported=reported)
+
+    def _make(self, vm: int, stays: Sequence[Stay], *, reported: bool) -> None:
+        """New or altered stays of our own making."""
+        self._unsaved.touch(vm)
+        self._set(vm, merged(self._columns.stays(vm), stays), reported=reported)
+
+    def _set(self, vm: int, stays: tuple[Stay, ...], *, reported: bool) -> None:
+        """`reported`: whether the newest one is more than the inventory's guess, where it is another one."""
+        before = self._columns.stays(vm)
+        self._parts.tell(before, stays)
+        if stays and (not before or before[-1].row != stays[-1].row):
+            self._columns.reported[vm] = reported
+        self._columns.keep(vm, stays)
 
 
 def _described(life: Life, record: VmRecord) -> Life:

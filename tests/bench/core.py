@@ -75,7 +75,7 @@ def keys_of(vms: int) -> list[Key]:
 def partition_of() -> Partition:
     blocks = iter(range(10**6))
     slots, last_hours = Slots([], [], lambda: next(blocks)), LastHours()
-    fleet = Fleet([], [slots], interval_min=1)
+    fleet = Fleet([], 1, [slots])
     return Partition(Writer(0, 1), Rules(), slots, KeyTable(0, fleet, slots, last_hours), None)
 
 

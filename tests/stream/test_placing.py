@@ -17,7 +17,7 @@ def make(parts: int = 2) -> tuple[Fleet, list[Slots]]:
         return claimed[-1]
 
     slots = [Slots([], [], claim) for _ in range(parts)]
-    return Fleet([], slots, interval_min=5), slots
+    return Fleet([], 5, slots), slots
 
 
 def placed(fleet: Fleet, vm_id: str) -> list[tuple[str, int, float | None, int]]:
@@ -73,7 +73,7 @@ def test_slots_that_are_taken_are_not_handed_out_after_a_restart() -> None:
     fleet.report(0, "a", "h", [0])
     fleet.report(0, "b", "h", [0])
     vms = [Vm(life, tuple(fleet.placements(life.vm_id))) for life in fleet.changes().lives]
-    again = Fleet(vms, [Slots([0], [0, 1], lambda: 1)], interval_min=5)
+    again = Fleet(vms, 5, [Slots([0], [0, 1], lambda: 1)])
     again.report(0, "c", "h", [9])
     assert again.placements("c")[0].row == 2
     assert again.report(0, "a", "h", [9]) == [Tenure(0, ALWAYS, FOREVER)]
