@@ -6,28 +6,14 @@ topic. Value: JSON of `DeadLetter`. When a letter was written is the timestamp o
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import msgspec
 
 from models.errors import BadInput
+from stream.wire_base import Message
 
 KEPT_BYTES = 64 * 1024  # of a value, and of a key: a letter stays well below a broker's 1 MiB a message
 DETAIL_CHARS = 500
 REMEDY = "Another program wrote it; a tombstone (its key without a value) removes it."
-
-
-class Original(Protocol):
-    """The message that a letter is about; aiokafka's ConsumerRecord fits."""
-
-    @property
-    def offset(self) -> int: ...  # noqa: D102
-    @property
-    def key(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def timestamp(self) -> int: ...  # noqa: D102 (milliseconds)
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -49,7 +35,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-def encode_dead(topic: str, partition: int, message: Original, reason: str, detail: str = "") -> tuple[bytes, bytes]:
+def encode_dead(topic: str, partition: int, message: Message, reason: str, detail: str = "") -> tuple[bytes, bytes]:
     """Key and value of the letter for `message`; the same message and reason always give the same bytes."""
     key, value = message.key, message.value
     letter = DeadLetter(

@@ -18,7 +18,16 @@ from kafka.partitioner import murmur2
 from models.errors import BadInput, StoreError
 from stream.kafka import Connection
 from stream.kafka_tools_client import ANSWER_S, options, reached, trouble
-from stream.kafka_tools_topics import Ensured, Record, TopicSpec, ensure_topics, no_such_topic, own_topics, read_topic
+from stream.kafka_tools_topics import (
+    Ensured,
+    Record,
+    TopicSpec,
+    ensure_topics,
+    no_such_topic,
+    own_topics,
+    read_topic,
+    samples_topic,
+)
 
 __all__ = [
     "Ensured",
@@ -31,6 +40,7 @@ __all__ = [
     "partition_of",
     "producer",
     "read_topic",
+    "samples_topic",
 ]
 
 DELIVERY_S = 120.0  # a broker may be started again within it, and nothing is lost
@@ -149,8 +159,9 @@ def producer(connection: Connection, *, compression: str = "none", patience_s: f
         yield sender
         sender.flush()
     finally:
-        with suppress(KafkaError):
-            client.close(timeout=1.0)
+        # close() would flush first, and where that fails leave its threads to try for ever. It has been flushed above.
+        client.flush = lambda timeout=None: None  # noqa: ARG005
+        client.close(timeout=1.0)
 
 
 def partition_of(key: bytes, partitions: int) -> int:

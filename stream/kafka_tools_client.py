@@ -17,18 +17,20 @@ from models.errors import BadInput, StoreError
 from stream.kafka import Connection
 
 ANSWER_S = 10.0  # brokers that say nothing for so long are out of reach
+TELLING = ("Authentication", "SSL", "DNS")
 
 
 class _LastWord(logging.Handler):
-    """What kafka-python complained of last; its exceptions do not say why a broker was not reached."""
+    """Why a connection failed, as kafka-python logs it: its exceptions do not say why a broker was not reached."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.said = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the reason of a failed connection; nothing is printed."""
-        if "failed: " in (message := record.getMessage()) and "Unable to bootstrap" not in message:
+        """Keep the newest reason, or the one that tells more than that a socket closed; nothing is printed."""
+        message = record.getMessage()
+        if "failed: " in message and "Unable to bootstrap" not in message and not any(w in self.said for w in TELLING):
             self.said = message.split("failed: ", 1)[1].partition(" (backoff")[0]
 
 

@@ -23,12 +23,16 @@ ALREADY = (36, 37)  # TOPIC_ALREADY_EXISTS, INVALID_PARTITIONS: another process 
 
 
 class TopicSpec(NamedTuple):
-    """A topic as it is meant to be. `retention_ms` None: the brokers' default; with `compacted`: for ever."""
+    """A topic as it is meant to be. `retention_ms` None: the brokers' default; with `compacted`: for ever.
+
+    `stamped`: a record bears the time at which the brokers got it, whatever its producer's clock says.
+    """
 
     name: str
     partitions: int
     compacted: bool = False
     retention_ms: int | None = None
+    stamped: bool = False
 
     @property
     def policy(self) -> frozenset[str]:
@@ -60,7 +64,7 @@ def own_topics(topics: Topics, partitions: int = 4) -> list[TopicSpec]:
     """Our own topics. Those that every worker reads whole have one partition, so that they have one order."""
     return [
         TopicSpec(topics.inventory, 1, compacted=True),
-        TopicSpec(topics.placements, 1, compacted=True),
+        TopicSpec(topics.placements, 1, retention_ms=DAY_MS),
         TopicSpec(topics.hours, partitions, retention_ms=EVENTS_KEPT_MS),
         TopicSpec(topics.dead, partitions, compacted=True, retention_ms=LETTERS_KEPT_MS),
         TopicSpec(topics.late, partitions, compacted=True, retention_ms=LETTERS_KEPT_MS),
@@ -70,12 +74,17 @@ def own_topics(topics: Topics, partitions: int = 4) -> list[TopicSpec]:
     ]
 
 
+def samples_topic(name: str, partitions: int) -> TopicSpec:
+    """A source's topic. Whether a sample is ahead of the clock is judged by when it came: at a replay the same."""
+    return TopicSpec(name, partitions, stamped=True)
+
+
 def ensure_topics(connection: Connection, specs: Sequence[TopicSpec], *, limit_s: float = THERE_S) -> list[Ensured]:
     """Make what is missing, add partitions where more are asked for, and wait until all are there; in `specs`' order.
 
-    A topic that is there already keeps its retention and whatever partitions it has beyond what is asked for.
-    BadInput, before anything is made, where one has another cleanup.policy. StoreError where the brokers are out of
-    reach, refuse, or are not done within `limit_s`.
+    A topic that is there already keeps its retention, its kind of time stamps, and what partitions it has beyond those
+    asked for. BadInput, before anything is made, where one has another cleanup.policy. StoreError where the brokers are
+    out of reach, refuse, or are not done within `limit_s`.
     """
     with reached(connection), closing(KafkaAdminClient(**options(connection))) as admin:
         was = _partitions(admin, [spec.name for spec in specs])
@@ -109,6 +118,8 @@ def _configs(spec: TopicSpec) -> dict[str, str]:
     configs = {"cleanup.policy": ",".join(sorted(spec.policy))}
     if spec.retention_ms is not None:
         configs["retention.ms"] = str(spec.retention_ms)
+    if spec.stamped:
+        configs["message.timestamp.type"] = "LogAppendTime"
     return configs
 
 
