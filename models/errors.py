@@ -3,7 +3,7 @@
 ZhugeError
  ├─ BadInput      the caller gave something wrong (exit code 2, HTTP 4xx)
  ├─ StoreError    a store cannot be opened, read or written (exit code 2: a path, a disk, a lock)
- │   └─ TakenOver another writer has what this one took for its own
+ │   └─ StartOver what this process holds is no longer what the store says
  └─ SetError      a model set is missing, broken or not of this version
 """
 
@@ -32,8 +32,8 @@ class StoreError(ZhugeError):
     """A store that cannot be opened, read or written."""
 
 
-class TakenOver(StoreError):
-    """A partition, block or slot that is another writer's by now: read anew what is whose, and go on from there."""
+class StartOver(StoreError):
+    """What this process holds is no longer what the store says, or is half done: begin anew from what is stored."""
 
 
 class SetError(ZhugeError):

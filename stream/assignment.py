@@ -41,26 +41,34 @@ class Committed:
 
 @dataclass(slots=True)
 class Assigned:
-    """One partition in this process: how far it is, the newest minute ever seen, and its records' versions."""
+    """One partition in this process: how far it is, the newest minute ever seen, and its records' versions.
+
+    `position`: where it reads on; `handled`: the end of what was ever handled, which a replay is not at yet.
+    """
 
     part: int
     partition: Partition
     slots: Slots
-    start: int
+    position: int
     handled: int
     mark: Minute
     offset_version: int
     mark_version: int
     correction: Versioned | None
 
+    @property
+    def newest(self) -> Minute:
+        """The newest minute that was ever seen here."""
+        return max(self.mark, self.partition.watermark or 0)
+
     def committing(self) -> Committed:
         """How far it is now."""
-        offset, floor = self.partition.replay_from(self.handled)
+        offset, floor = self.partition.replay_from(self.position)
         return Committed(offset, self.handled, floor)
 
     def commit(self, committed: Committed) -> list[tuple[str, int, str | None]]:
         """The changes of its control records that say so."""
-        self.mark = max(self.mark, self.partition.watermark or 0)
+        self.mark = self.newest
         changes: list[tuple[str, int, str | None]] = [
             (f"offset/{self.part}", self.offset_version, json.dumps(asdict(committed))),
             (f"{WATERMARK_PREFIX}{self.part}", self.mark_version, json.dumps({"minute": self.mark})),
@@ -137,7 +145,7 @@ def assign(part: int, stores: Stores, fleet: Fleet, last_hours: LastHours, rules
         part=part,
         partition=Partition(writer, rules, slots, table, None if offset is None else committed.floor),
         slots=slots,
-        start=committed.offset,
+        position=committed.offset,
         handled=committed.handled,
         mark=seen,
         offset_version=0 if offset is None else offset.version,

@@ -38,7 +38,10 @@ class Follower:
 
     async def start(self, whole: str, news: str) -> None:
         """Read topic `whole` from its start and `news` from now on. StoreError where the broker does not answer."""
-        self._consumer = AIOKafkaConsumer(whole, news, group_id=None, **options_of(self._connection))
+        # Without a group aiokafka puts itself where `auto_offset_reset` says, and may do so after it was sought.
+        self._consumer = AIOKafkaConsumer(
+            whole, news, group_id=None, auto_offset_reset="earliest", **options_of(self._connection)
+        )
         try:
             await self._consumer.start()
             places = await self._places({whole, news})

@@ -9,8 +9,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+import numpy as np
+import numpy.typing as npt
+
 from models.errors import StoreError
 from models.minutes import REAL_TIME, Clock, Minute
+from stream.samples import Batch
 from stream.stores.protocols import Control, Versioned
 
 CLOCK_KEY = "clock"
@@ -52,6 +56,23 @@ def now(control: Control, wall_s: float) -> Minute:
         return clock.now(wall_s, 0)
     seen = [_watermark(key, record) for key, record in control.list(WATERMARK_PREFIX).items()]
     return clock.now(wall_s, max(seen, default=int(clock.origin_minute)))
+
+
+def newest_minutes(clock: Clock, batch: Batch, wall_s: float) -> Minute | npt.NDArray[np.int64]:
+    """The fleet's minute as each sample of a batch came, int64[n], or one for all; of a clock that follows, real time.
+
+    Where the log says when it got a sample that time counts, so that a replay decides as the first reading did; else
+    it is `wall_s`, epoch seconds.
+    """
+    running = REAL_TIME if clock.speed is None else clock
+    if batch.arrived_s is None or not len(batch.arrived_s):
+        return running.now(wall_s, 0)
+    first = running.now(float(batch.arrived_s.min()), 0)
+    if int(batch.samples.ts_s.max()) // 60 <= first:
+        return first  # so much is known of all of them, and it is enough
+    a_second = (running.speed or 0.0) / 60.0
+    at = running.origin_minute + (batch.arrived_s - running.origin_wall_s) * a_second
+    return np.floor(at).astype(np.int64)
 
 
 def _watermark(key: str, record: Versioned) -> Minute:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mode import Service
 
-from models.errors import StoreError, TakenOver
+from models.errors import StoreError, StartOver
 from models.minutes import Minute
 from stream.plumbing import Plumbing, Step
 from stream.session import Session, opened
@@ -77,7 +77,7 @@ class Firehose(Service):
                     while not self.should_stop:
                         await self._session.turn()
                     await self._session.finish()
-            except TakenOver as error:
+            except StartOver as error:
                 log.warning("partitions were taken over, joining anew: %s", error)
             except StoreError as error:
                 self._trouble = str(error)

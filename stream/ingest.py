@@ -8,17 +8,18 @@ the same ring again, and what it writes twice is the same. So at-least-once in, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from models.errors import BadInput, TakenOver
+from models.errors import BadInput, StartOver, StoreError
 from models.fleet import Vm, VmRecord
-from models.minutes import REAL_TIME, Clock, Minute
+from models.minutes import Clock, Minute
 from stream.assignment import Assigned, Committed, assign, claim_source, known_vms, mark_correction
-from stream.clock import read_clock
+from stream.clock import newest_minutes, read_clock
 from stream.due import Due, Rules
 from stream.keys import LastHours
 from stream.placing import Fleet
@@ -97,7 +98,7 @@ class Ingest:
         per_core = self._source.unit in (Unit.CORE_PERCENT, Unit.CORE_SECONDS)
         taken = assign(part, self._stores, self._fleet, self._last_hours, self._rules, per_core=per_core)
         self._assigned[part] = taken
-        self._source.seek(part, taken.start, taken.handled)
+        self._source.seek(part, taken.position, taken.handled)
 
     def revoke(self, part: int) -> None:
         """Let `part` go: what was not stored yet is dropped, the successor replays it."""
@@ -116,7 +117,8 @@ class Ingest:
         """The inventory says this of a VM whose host reports by `part`. Event time decides: where it changes the owner
         of minutes that are placed already, the open hours of `part` are replayed."""
         try:
-            changed = self._fleet.apply(part, record)
+            with _whole():
+                changed = self._fleet.apply(part, record)
         except BadInput:  # one bad record neither stops nor skips its neighbours
             self._counts["bad_records"] += 1
             return
@@ -125,10 +127,7 @@ class Ingest:
             self._again.add(part)
 
     def step(self) -> list[Minute]:
-        """One round with its commit. Returns the hours that were stored for the first time, by start.
-
-        After a StoreError the next round stores what this one could not.
-        """
+        """One round with its commit. Returns the hours that were stored for the first time, by start."""
         self.round(self._wall())
         self.commit()
         return sorted({hour.start for hour in self.stored().hours})
@@ -137,17 +136,15 @@ class Ingest:
         """Take what has come, and store the spans that it closed.
 
         `wall_s`: epoch seconds at a moment before the source was asked whether it has more: idle partitions follow
-        the clock that far.
+        the clock that far. After a StoreError the next round stores what this one could not; after StartOver another
+        ingest has to begin, which replays what this one had in hand.
         """
-        self._replay_again()
         clock = read_clock(self._stores.control)
-        now = self.watermark if clock.speed is None else clock.now(wall_s, 0)
-        for batch in self._source.poll():
-            self._take(batch, self._latest(clock, batch, wall_s))
-        for part, assigned in self._assigned.items():
-            self._add(assigned, assigned.partition.settle())
-            if now is not None and self._source.caught_up(part):
-                self._add(assigned, assigned.partition.tick(now))
+        if self._again:
+            self.commit()
+        with _whole():
+            self._replay_again()
+            self._take_all(clock, wall_s)
         self._store()
 
     def stored(self) -> Stored:
@@ -158,15 +155,15 @@ class Ingest:
     def commit(self) -> dict[int, Committed]:
         """Say in the control store how far each partition is; returns what was said.
 
-        TakenOver where another process has one of them by now: begin with a new ingest.
+        StartOver where another process has one of them by now.
         """
-        moved = [a for a in self._moved.values() if a.partition.watermark is not None]
+        moved = list(self._moved.values())
         if not moved:
             return {}
         said = {a.part: a.committing() for a in moved}
         changes = [change for a in moved for change in a.commit(said[a.part])]
         if not self._stores.control.apply(changes):
-            raise TakenOver(
+            raise StartOver(
                 f"the partitions of {self._source.name}",
                 expected="to be this process's alone",
                 got="another process's commit",
@@ -177,20 +174,14 @@ class Ingest:
         self._moved.clear()
         return said
 
-    def _latest(self, clock: Clock, batch: Batch, wall_s: float) -> Minute | npt.NDArray[np.int64]:
-        """The newest minute that each sample may have; of a clock that follows only the future is known not to be.
-
-        Where the log says when it got a sample that time counts, so that a replay decides as the first reading did.
-        """
-        running = REAL_TIME if clock.speed is None else clock
-        if batch.arrived_s is None or not len(batch.arrived_s):
-            return running.now(wall_s, 0) + self._rules.max_ahead_min
-        first = running.now(float(batch.arrived_s.min()), 0) + self._rules.max_ahead_min
-        if int(batch.samples.ts_s.max()) // 60 <= first:
-            return first
-        speed_a_min = (running.speed or 0.0) / 60.0
-        at = running.origin_minute + (batch.arrived_s - running.origin_wall_s) * speed_a_min
-        return at.astype(np.int64) + self._rules.max_ahead_min
+    def _take_all(self, clock: Clock, wall_s: float) -> None:
+        now = self.watermark if clock.speed is None else clock.now(wall_s, 0)
+        for batch in self._source.poll():
+            self._take(batch, newest_minutes(clock, batch, wall_s) + self._rules.max_ahead_min)
+        for part, assigned in self._assigned.items():
+            self._add(assigned, assigned.partition.settle())
+            if now is not None and self._source.caught_up(part):
+                self._add(assigned, assigned.partition.tick(now))
 
     def _replay_again(self) -> None:
         """Begin anew with partitions whose placed minutes have got another owner.
@@ -198,11 +189,11 @@ class Ingest:
         That their rows now correct what is stored is said in the control store before the catalogue knows of the new
         owner, so that a crash in between leaves no minute with two.
         """
-        if not self._again:
-            return
-        self.commit()
-        for part in sorted(self._again & self._assigned.keys()):
-            mark_correction(self._stores.control, part, self._assigned[part].mark + 1)
+        again = sorted(self._again & self._assigned.keys())
+        for part in again:
+            mark_correction(self._stores.control, part, self._assigned[part].newest + 1)
+        self._save_places()
+        for part in again:
             self.revoke(part)
             self.assign(part)
         self._again.clear()
@@ -217,7 +208,7 @@ class Ingest:
         due = assigned.partition.take(batch, latest, loud=batch.next_offset > assigned.handled)
         for why, refused in due.refused:
             self._source.refused(batch.part, why, refused)
-        assigned.handled = max(assigned.handled, batch.next_offset)
+        assigned.position, assigned.handled = batch.next_offset, max(assigned.handled, batch.next_offset)
         self._moved[batch.part] = assigned
         self._add(assigned, due)
 
@@ -225,16 +216,18 @@ class Ingest:
         if due.rows:
             self._moved[assigned.part] = assigned
         if due.corrects:  # said before the catalogue knows of the new owner: a crash leaves no minute with two
-            until = (assigned.partition.watermark or 0) + 1
-            assigned.correction = mark_correction(self._stores.control, assigned.part, until)
+            assigned.correction = mark_correction(self._stores.control, assigned.part, assigned.newest + 1)
         self._due.rows.extend(due.rows)
         self._due.hours.extend(due.hours)
 
-    def _store(self) -> None:
+    def _save_places(self) -> None:
         while (changes := self._fleet.changes(VMS_AT_ONCE)).lives:
             self._stores.catalogue.put(changes.lives, changes.placements)
             self._fleet.saved()
             self._stored.placed += vms_of(changes)
+
+    def _store(self) -> None:
+        self._save_places()
         if self._due.rows:
             profiles = updated_profiles(self._stores.series, self._due.hours, self._rules.profile_alpha)
             self._stores.series.put(METRIC_CPU, self._due.rows, profiles)
@@ -244,3 +237,12 @@ class Ingest:
             for closed in self._due.hours:
                 self._last_hours.see(closed.block, closed.start, closed.hour.count)
             self._due = Due()
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """What is begun here cannot be taken up in the middle: a store that fails on the way makes it begin anew."""
+    try:
+        yield
+    except StoreError as error:
+        raise StartOver(error.what, expected=error.expected, got=error.got, remedy=error.remedy) from error

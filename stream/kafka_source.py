@@ -32,9 +32,8 @@ class Letter(NamedTuple):
 
 @dataclass(slots=True)
 class _Reading:
-    """One partition: where it is to be read from, what has been fetched of it, and what its last batch was made of."""
+    """One partition: what has been fetched of it, and what its last batch was made of."""
 
-    start: int
     handled: int
     keys: Keys
     decoder: Decoder
@@ -58,20 +57,24 @@ class KafkaSource:
         self._wire = wire
         self._readings: dict[int, _Reading] = {}
         self._letters: list[Letter] = []
+        self._sought: dict[int, int] = {}
 
     def seek(self, part: int, offset: int, handled: int) -> None:
-        """See the protocol. What had been fetched is dropped: `start` says where to fetch from."""
+        """See the protocol. What had been fetched is dropped; `sought` says where to fetch from."""
         keys = Keys()
         counters = Counters(self.interval_min) if self.unit is Unit.CORE_SECONDS else None
-        self._readings[part] = _Reading(offset, handled, keys, open_decoder(self._wire, keys), counters)
+        self._readings[part] = _Reading(handled, keys, open_decoder(self._wire, keys), counters)
+        self._sought[part] = offset
 
-    def start(self, part: int) -> int:
-        """The offset from which `part` is to be fetched after `seek`."""
-        return self._readings[part].start
+    def sought(self) -> dict[int, int]:
+        """Partitions that were sought since the last call, and the offsets from which they are to be fetched."""
+        sought, self._sought = self._sought, {}
+        return sought
 
     def drop(self, part: int) -> None:
         """`part` is another's now."""
         del self._readings[part]
+        self._sought.pop(part, None)
 
     def put(self, part: int, messages: Sequence[Message]) -> None:
         """What the broker gave, in the order of its log."""
@@ -115,16 +118,16 @@ class KafkaSource:
         for index, reason, detail in decoded.bad if reading.loud else ():
             self._letters.append(Letter(part, messages[index], reason, detail))
         self.counts["messages"] += len(messages) if reading.loud else 0
-        key, ts_s, value, since = decoded.key, decoded.ts_s, decoded.value, None
         reading.message = decoded.message
-        if reading.counters is not None:
+        if reading.counters is None:
+            with np.errstate(over="ignore"):  # what is beyond float32 is impossible all the same
+                samples, since = Samples(decoded.key, decoded.ts_s, decoded.value.astype(np.float32)), None
+        else:
             offset = np.array([message.offset for message in messages], dtype=np.int64)[decoded.message]
-            rates = reading.counters.rates(key, ts_s, value, offset)
-            key, ts_s, value, since = key[rates.chosen], rates.ts_s, rates.value, rates.since
+            rates = reading.counters.rates(decoded.key, decoded.ts_s, decoded.value, offset)
+            samples, since = Samples(decoded.key[rates.chosen], rates.ts_s, rates.value), rates.since
             reading.message = decoded.message[rates.chosen]
             self.counts["counter_fell"] += len(rates.fell) if reading.loud else 0
-        with np.errstate(over="ignore"):  # what is beyond float32 is impossible all the same
-            samples = Samples(key, ts_s, value.astype(np.float32, copy=False))
         arrived_s = _arrived_s(messages, reading.message)
         first, last = messages[0].offset, messages[-1].offset
         return Batch(part, first, last + 1, reading.keys, samples, since, arrived_s)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from models.errors import BadInput
 from models.fleet import VmRecord
 from stream.ingest import Ingest
@@ -43,7 +46,11 @@ class Roster:
     def tell_of(self, part: int, partitions: int) -> None:
         """Apply what the inventory says of the hosts of a partition that has just been taken over."""
         partition = part - self._ingest.first_part
-        for record in self._inventory.of_hosts(lambda host: partition_of(host.encode(), partitions) == partition):
+
+        def mine(hosts: Sequence[str]) -> npt.NDArray[np.bool_]:
+            return np.array([partition_of(host.encode(), partitions) == partition for host in hosts], dtype=np.bool_)
+
+        for record in self._inventory.of_hosts(mine):
             self._ingest.tell(part, record)
 
     def _record(self, message: Message, partitions: int) -> None:

@@ -12,14 +12,14 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from models.errors import StoreError, TakenOver
+from models.errors import StartOver, StoreError
 from stream.assignment import Committed
 from stream.broker import GroupReader
 from stream.broker_topics import Follower, Out, Writer
@@ -86,12 +86,15 @@ class Session:
         return self._reader.rebalances
 
     async def turn(self) -> None:
-        """One turn. After trouble with a store or broker it has waited a moment. TakenOver: this session is over."""
+        """One turn. After trouble with a store or broker it has waited a moment. StartOver: this session is over."""
         try:
             async with self._turns:
-                await self._turn()
+                await self._take_over()
+            found = await self._fetch()  # not in a turn: it waits for a rebalance, and that for the turn's end
+            async with self._turns:
+                await self._turn(found)
             self.trouble = ""
-        except TakenOver:
+        except StartOver:
             raise
         except StoreError as error:
             if not self.trouble:
@@ -120,13 +123,13 @@ class Session:
                     await self._work(self.ingest.revoke, part)
                     self._source.drop(part)
 
-    async def _turn(self) -> None:
-        await self._take_over()
-        messages = await self._fetch()
+    async def _turn(self, found: Mapping[int, Sequence[Message]]) -> None:
+        messages = self._put(found)
         wall_s, began_s = time.time(), time.monotonic()
         await self._ask_lag()
         heard = await self._follower.fetch(0, MOST_MESSAGES)
         await self._work(self._take, wall_s, heard)
+        self._seek()
         taken_s = time.monotonic()
         stored = self.ingest.stored()
         self._outs += self._news_of(stored)
@@ -148,21 +151,32 @@ class Session:
             part = self.ingest.first_part + partition
             await self._work(self.ingest.assign, part)
             await self._work(self._roster.tell_of, part, self._reader.partitions())
-            self._reader.seek(partition, self._source.start(part))
             self._given.pop()
+        self._seek()
 
-    async def _fetch(self) -> int:
-        """Messages that were fetched and put into the source: none while there is trouble, so that none pile up."""
+    def _seek(self) -> None:
+        """Fetch from where ingest wants to read on."""
+        for part, offset in self._source.sought().items():
+            self._reader.seek(part - self.ingest.first_part, offset)
+
+    async def _fetch(self) -> dict[int, Sequence[Message]]:
+        """Messages by partition: none while there is trouble, so that none pile up."""
         held = [part - self.ingest.first_part for part in self.ingest.parts]
         if self.trouble:
             self._reader.pause(held)
         else:
             self._reader.resume(held)
-        found = await self._reader.fetch(0 if self.trouble else WAIT_MS, MOST_MESSAGES)
+        return await self._reader.fetch(0 if self.trouble else WAIT_MS, MOST_MESSAGES)
+
+    def _put(self, found: Mapping[int, Sequence[Message]]) -> int:
+        """Put the messages of our own partitions into the source; how many."""
+        number = 0
         for partition, messages in found.items():
-            if partition in held:  # else the group gave it a moment ago, and where it begins is not known yet
-                self._source.put(self.ingest.first_part + partition, messages)
-        return sum(map(len, found.values()))
+            part = self.ingest.first_part + partition
+            if part in self.ingest.parts:  # else it was just given or taken: where it begins is not known, or not ours
+                self._source.put(part, messages)
+                number += len(messages)
+        return number
 
     async def _ask_lag(self) -> None:
         """Once a second: how far behind each partition is, and so which are idle as of now."""
@@ -182,12 +196,14 @@ class Session:
                 self._source.at_end(part, there=behind == 0)
 
     def _take(self, wall_s: float, heard: Sequence[tuple[str, Message]]) -> None:
-        self._roster.hear(heard, self._reader.partitions())
-        self.ingest.round(wall_s)
-        while self._source.waiting:
+        try:
+            self._roster.hear(heard, self._reader.partitions())
             self.ingest.round(wall_s)
-        for part in self.ingest.parts:  # what was known of the end was known as of `wall_s`
-            self._source.at_end(part, there=False)
+            while self._source.waiting:
+                self.ingest.round(wall_s)
+        finally:
+            for part in self.ingest.parts:  # what was known of the end was known as of `wall_s`
+                self._source.at_end(part, there=False)
 
     def _news_of(self, stored: Stored) -> list[Out]:
         """What the others are told of a turn, in the order in which it is to be known."""

@@ -109,7 +109,7 @@ class Catalogue(Protocol):
     def put(self, lives: Sequence[Life], placements: Sequence[Placement]) -> None:
         """Upsert all or nothing, keys (vm_id, created_at) and (vm_id, created_at, from_minute); idempotent.
 
-        TakenOver where (block, slot) is another life's, whatever the minute; StoreError where a placement has no life.
+        StartOver where (block, slot) is another life's, whatever the minute; StoreError where a placement has no life.
         """
         ...
 

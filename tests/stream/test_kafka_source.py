@@ -79,7 +79,7 @@ def test_a_refused_sample_makes_its_message_a_letter_once() -> None:
 
 def test_no_batch_lies_on_both_sides_of_what_was_handled_and_a_replay_writes_no_letters() -> None:
     source = source_of(offset=3, handled=5)
-    assert source.start(PART) == 3
+    assert source.sought() == {PART: 3}
     source.put(PART, [one(3, 1), Logged(4, b"{"), Logged(5, b"{"), one(6, 2)])
     [first] = source.poll()
     assert (first.offset, first.next_offset, source.letters()) == (3, 5, [])
