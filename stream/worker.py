@@ -59,6 +59,8 @@ class _Agents(BootStrategy):
 
 
 class _App(faust.App):
+    mundane_level = "debug"
+
     def _create_directories(self) -> None:
         """None: nothing of ours is kept in tables."""
 

@@ -34,6 +34,8 @@ class Ask(NamedTuple):
 class Forecasting(Service):
     """The state: when it last looked around, and what was away. close() is awaited at the end."""
 
+    mundane_level = "debug"
+
     def __init__(self, runs: Runs, ask: Ask, close: Callable[[], Awaitable[None]]) -> None:
         super().__init__()
         self._runs, self._ask, self._close = runs, ask, close
@@ -76,7 +78,7 @@ class Forecasting(Service):
             else:
                 self.trouble = f"no answer within {LOOK_EVERY_S:g} s from the stores or the brokers"
             self.looked_s = time.monotonic()
-            await self.sleep(LOOK_EVERY_S)
+            await self.sleep(1.0 if self.trouble else LOOK_EVERY_S)
 
     async def _found(self) -> str:
         try:

@@ -1,0 +1,184 @@
+"""What Faust does with an event that fails, is cancelled or is acknowledged out of order; and what our agents do.
+
+The first half pins facts of Faust 0.15.3 that `stream.worker` keeps away from: should one of them change, it may be
+built more simply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from stream.dead import decode_dead
+from stream.kafka import Connection
+from stream.kafka_tools import TopicSpec, ensure_topics
+from stream.worker import Agent, ask_brokers
+from tests.services import Kafka
+from tests.stream.faust_apps import Buried, committed, faust_itself, ours, running, send, until
+
+EVENTS = [b"a", b"b", b"bad", b"c", b"d"]
+
+
+@pytest.fixture
+def connection(kafka: Kafka) -> Connection:
+    return Connection((kafka.bootstrap,))
+
+
+@pytest.fixture
+def topic(connection: Connection, prefix: str) -> str:
+    """A topic of one partition."""
+    ensure_topics(connection, [TopicSpec(f"{prefix}events", 1)])
+    return f"{prefix}events"
+
+
+def raw(app: Any, topic: str) -> Any:  # noqa: ANN401 (Faust's own types)
+    return app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+
+def test_an_exception_acknowledges_the_event_and_in_take_the_whole_batch(connection: Connection, prefix: str) -> None:
+    alone, together = f"{prefix}alone", f"{prefix}together"
+    ensure_topics(connection, [TopicSpec(alone, 1), TopicSpec(together, 1)])
+
+    async def trial() -> None:
+        for topic in (alone, together):
+            await send(connection, topic, EVENTS)
+        app = faust_itself(connection, f"{prefix}group")
+        seen: list[bytes] = []
+        batches: list[list[bytes]] = []
+
+        @app.agent(raw(app, alone))
+        async def one_by_one(stream: Any) -> None:  # noqa: ANN401
+            async for value in stream:
+                seen.append(value)
+                if value == b"bad":
+                    raise ValueError(value)
+
+        @app.agent(raw(app, together))
+        async def batch_by_batch(stream: Any) -> None:  # noqa: ANN401
+            async for values in stream.take(3, within=5.0):
+                batches.append(values)
+                raise ValueError(values)
+
+        async def both_committed() -> bool:
+            said = [await committed(connection, f"{prefix}group", topic) for topic in (alone, together)]
+            return said[0] == len(EVENTS) and said[1] >= 3
+
+        async with running(app):
+            await until(both_committed)
+        assert seen == EVENTS
+        assert batches[0] == EVENTS[:3]
+
+    asyncio.run(trial())
+
+
+def test_a_cancellation_acknowledges_the_event(connection: Connection, topic: str) -> None:
+    async def trial() -> None:
+        await send(connection, topic, EVENTS)
+        app = faust_itself(connection, f"{topic}-group")
+        began = asyncio.Event()
+
+        @app.agent(raw(app, topic))
+        async def endless(stream: Any) -> None:  # noqa: ANN401
+            async for _ in stream:
+                began.set()
+                await asyncio.Event().wait()
+
+        async with running(app):
+            await began.wait()
+        assert await committed(connection, f"{topic}-group", topic) == 1
+
+    asyncio.run(trial())
+
+
+def test_out_of_order_the_first_event_under_way_is_committed_over(connection: Connection, topic: str) -> None:
+    async def trial() -> None:
+        await send(connection, topic, EVENTS)
+        app = faust_itself(connection, f"{topic}-group")
+
+        @app.agent(raw(app, topic))
+        async def all_but_the_first(stream: Any) -> None:  # noqa: ANN401
+            async for event in stream.noack().events():
+                if event.value != b"a":
+                    event.ack()
+
+        async def committed_over() -> bool:
+            return await committed(connection, f"{topic}-group", topic) == len(EVENTS)
+
+        async with running(app):
+            await until(committed_over)
+
+    asyncio.run(trial())
+
+
+def test_our_agents_acknowledge_in_order_and_what_was_handled_only(connection: Connection, topic: str) -> None:
+    async def trial() -> None:
+        await send(connection, topic, EVENTS)
+        handled: list[bytes] = []
+        free = asyncio.Event()
+
+        async def handle(value: bytes) -> None:
+            if value == b"b":
+                await free.wait()
+            handled.append(value)
+
+        async def said(offset: int) -> bool:
+            return await committed(connection, f"{topic}-group", topic) == offset
+
+        app = ours(connection, f"{topic}-group", [Agent(topic, handle, at_once=True)], Buried())
+        async with running(app):
+            await until(lambda: sorted(handled) == [b"a", b"bad", b"c", b"d"])
+            await until(lambda: said(1))
+            free.set()
+            await until(lambda: said(len(EVENTS)))
+            assert await ask_brokers(app) == {topic: [0]}
+
+    asyncio.run(trial())
+
+
+def test_what_waits_when_our_agents_are_stopped_comes_again(connection: Connection, topic: str) -> None:
+    async def trial() -> None:
+        await send(connection, topic, EVENTS)
+        began: list[bytes] = []
+
+        async def endless(value: bytes) -> None:
+            began.append(value)
+            await asyncio.Event().wait()
+
+        for at_once, those in ((False, EVENTS[:1]), (True, EVENTS)):
+            began.clear()
+            async with running(ours(connection, f"{topic}-group", [Agent(topic, endless, at_once)], Buried())):
+                await until(lambda those=those: sorted(began) == sorted(those))
+            assert await committed(connection, f"{topic}-group", topic) == 0
+
+    asyncio.run(trial())
+
+
+def test_a_poison_event_goes_to_the_dead_and_its_neighbours_go_on(connection: Connection, topic: str) -> None:
+    async def trial() -> None:
+        await send(connection, topic, [b"a", b"bad", None, b"\xff\x00", b"d"])
+        handled: list[bytes] = []
+        buried = Buried()
+
+        async def handle(value: bytes) -> None:
+            if value == b"bad":
+                raise RuntimeError(value)
+            handled.append(value)
+
+        async def all_said() -> bool:
+            return await committed(connection, f"{topic}-group", topic) == 5
+
+        async with running(ours(connection, f"{topic}-group", [Agent(topic, handle, at_once=False)], buried)):
+            await until(all_said)
+        assert handled == [b"a", b"\xff\x00", b"d"]
+        letters = [decode_dead(key, value) for key, value in buried]
+        assert [(letter.offset, letter.reason, letter.value) for letter in letters] == [
+            (1, "failed", b"bad"),
+            (2, "bad_event", None),
+        ]
+        assert letters[0].topic == topic
+        assert letters[0].key == b"key"
+        assert letters[0].timestamp_ms > 1_600_000_000_000
+
+    asyncio.run(trial())
