@@ -27,11 +27,12 @@ _REBALANCED = (CommitFailedError, IllegalGenerationError, IllegalStateError, Unk
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """How a worker is a member of its group: see the settings of [kafka]."""
+    """How a worker is a member of its group: see the settings of [kafka]. `instance`: empty, or its own name there."""
 
     group: str
     session_timeout_ms: int
     metadata_max_age_ms: int
+    instance: str = ""
 
 
 def options_of(connection: Connection) -> dict[str, Any]:
@@ -72,6 +73,7 @@ class GroupReader:
         self._consumer = AIOKafkaConsumer(
             **options_of(connection),
             group_id=member.group,
+            group_instance_id=member.instance or None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=member.session_timeout_ms,

@@ -54,8 +54,13 @@ def now(control: Control, wall_s: float) -> Minute:
     clock = read_clock(control)
     if clock.speed is not None:
         return clock.now(wall_s, 0)
-    seen = [_watermark(key, record) for key, record in control.list(WATERMARK_PREFIX).items()]
-    return clock.now(wall_s, max(seen, default=int(clock.origin_minute)))
+    return clock.now(wall_s, max(watermarks(control).values(), default=int(clock.origin_minute)))
+
+
+def watermarks(control: Control) -> dict[int, Minute]:
+    """The minute up to which each partition's events have been seen, by part. StoreError as `now`."""
+    records = control.list(WATERMARK_PREFIX).items()
+    return {int(key.removeprefix(WATERMARK_PREFIX)): _watermark(key, record) for key, record in records}
 
 
 def newest_minutes(clock: Clock, batch: Batch, wall_s: float) -> Minute | npt.NDArray[np.int64]:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from mode import Service
 
-from models.errors import StoreError, StartOver
+from models.errors import StartOver, StoreError
 from models.minutes import Minute
+from stream.joining import joined
 from stream.plumbing import Plumbing, Step
-from stream.session import Session, opened
+from stream.session import Session
 
 LONGEST_PAUSE_S = 10.0
 log = logging.getLogger(__name__)
@@ -45,13 +46,15 @@ class Firehose(Service):
         self._plumbing, self._observe = plumbing, observe
         self._session: Session | None = None
         self._before: Counter[str] = Counter()  # what earlier sessions counted
+        self._turned_s = self._committed_s = 0.0
         self._trouble = ""
 
     def report(self) -> FirehoseState:
         """How it goes right now; may be asked from any thread."""
         session = self._session
         if session is None:
-            return FirehoseState(self._before, {}, {}, True, 0, 0, 0, None, 0.0, 0.0, self._trouble)
+            times = self._turned_s, self._committed_s
+            return FirehoseState(self._before, {}, {}, True, 0, 0, 0, None, *times, self._trouble)
         return FirehoseState(
             counts=self._before + session.counts(),
             lag=dict(session.lag),
@@ -61,8 +64,8 @@ class Firehose(Service):
             ring_bytes=session.ingest.ring_bytes,
             vms=session.ingest.vms,
             coverage=session.coverage,
-            last_turn_s=session.turned_s,
-            last_commit_s=session.committed_s,
+            last_turn_s=max(session.turned_s, self._turned_s),
+            last_commit_s=max(session.committed_s, self._committed_s),
             trouble=session.trouble or self._trouble,
         )
 
@@ -72,7 +75,7 @@ class Firehose(Service):
         pause_s = 0.5
         while not self.should_stop:
             try:
-                async with opened(self._plumbing, self._observe) as self._session:
+                async with joined(self._plumbing, self._observe) as self._session:
                     self._trouble, pause_s = "", 0.5
                     while not self.should_stop:
                         await self._session.turn()
@@ -86,5 +89,6 @@ class Firehose(Service):
                 pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
             finally:
                 if self._session is not None:
-                    self._before += self._session.counts()
+                    state = self.report()
+                    self._before, self._turned_s, self._committed_s = state.counts, *state[-3:-1]
                     self._session = None

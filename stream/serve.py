@@ -76,7 +76,12 @@ def url_of(bound: socket.socket) -> str:
 
 def _server(app: App) -> uvicorn.Server:
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_STOP_WITHIN_S
+        app,
+        log_config=None,  # its own handlers would write lines of another form beside a worker's
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_STOP_WITHIN_S,
     )
     config.load()
     # What start-up made stays for good: left to the collector, its full passes would be the tail of the latencies.

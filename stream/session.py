@@ -12,9 +12,9 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import NamedTuple, ParamSpec, TypeVar
@@ -46,7 +46,9 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 
-class _Parts(NamedTuple):
+class Parts(NamedTuple):
+    """What a session works with, each of them started; `thread` is the one that ingest lives in."""
+
     thread: ThreadPoolExecutor
     source: KafkaSource
     ingest: Ingest
@@ -62,7 +64,7 @@ class Session:
     `lag`: messages by part; `coverage`: share of the expected samples of the last closed hour; times in epoch seconds.
     """
 
-    def __init__(self, plumbing: Plumbing, observe: Callable[[Step], None], parts: _Parts) -> None:
+    def __init__(self, plumbing: Plumbing, observe: Callable[[Step], None], parts: Parts) -> None:
         self._plumbing, self._observe = plumbing, observe
         self._thread, self._source, self.ingest, self._writer, self._follower, self._roster, self._reader = parts
         self._turns = asyncio.Lock()
@@ -233,26 +235,3 @@ class Session:
     async def _work(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """In the one thread that ingest lives in."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))
-
-
-@asynccontextmanager
-async def opened(plumbing: Plumbing, observe: Callable[[Step], None]) -> AsyncIterator[Session]:
-    """Read what is known of the fleet, join the group, and leave it at the end. StoreError where one is not there."""
-    with ThreadPoolExecutor(1, "firehose") as thread:
-        source = KafkaSource(plumbing.source.topic, plumbing.source.wire)
-        make = partial(Ingest, source, plumbing.stores, plumbing.rules, time.time)
-        ingest = await asyncio.get_running_loop().run_in_executor(thread, make)
-        writer, follower = Writer(plumbing.own), Follower(plumbing.own)
-        reader = GroupReader(plumbing.source.connection, plumbing.source.topic, plumbing.member)
-        async with AsyncExitStack() as stack:
-            await writer.start()
-            stack.push_async_callback(writer.stop)
-            await follower.start(whole=plumbing.topics.inventory, news=plumbing.topics.placements)
-            stack.push_async_callback(follower.stop)
-            roster = Roster(plumbing.topics, ingest)
-            while not await follower.caught_up():
-                roster.hear(await follower.fetch(WAIT_MS, MOST_MESSAGES), 0)
-            session = Session(plumbing, observe, _Parts(thread, source, ingest, writer, follower, roster, reader))
-            await reader.start(session.revoked)
-            stack.push_async_callback(reader.stop)
-            yield session

@@ -62,6 +62,9 @@ class Kafka(Section):
     ca_file: str = Field(default="", description="PEM file that signs for the brokers; empty = the system's.")
     prefix: str = Field(default="", pattern="^[A-Za-z0-9._-]*$", description="Before the names of our own topics.")
     group: str = Field(default="zhuge", min_length=1, description="Consumer group; each source adds its name to it.")
+    instance: str = Field(
+        default="", description="The worker's own name in its group; it comes back to its partitions at once."
+    )
     session_timeout_ms: int = Field(
         default=20_000, ge=1_000, le=600_000, description="A worker silent for so long loses its partitions."
     )

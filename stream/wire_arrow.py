@@ -9,7 +9,6 @@ could look (Kafka compresses whole batches of messages already).
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from stream.wire_arrow_header import is_compressed
 from stream.wire_base import (
     COMPRESSED,
     END_S,
@@ -43,7 +43,6 @@ from stream.wire_keys import Keys
 Column = Any  # an Array of pyarrow, whose stubs know no common type of what is read here
 MAX_KEPT_ROWS = 2_000_000  # rows whose buffers are kept together with their keys
 MAX_KEPT_HEADERS = 1_000
-_DICTIONARY, _RECORDS = 2, 3  # MessageHeader of Arrow's flatbuffers
 
 
 class _Part(NamedTuple):
@@ -110,7 +109,7 @@ class ArrowDecoder:
         """Unreadable where the body of a message is compressed; headers known to have none are kept."""
         if header in self._plain:
             return
-        if _is_compressed(header):
+        if is_compressed(header):
             raise Unreadable(COMPRESSED, "Arrow's own compression; let Kafka compress instead")
         if len(self._plain) >= MAX_KEPT_HEADERS:
             self._plain.clear()
@@ -241,31 +240,3 @@ def _texts(column: Column, name: str) -> tuple[npt.NDArray[np.int64], list[str]]
 def _each(values: npt.NDArray[np.int64], of_unique: list[int]) -> npt.NDArray[np.int64]:
     """What belongs to each value, where `of_unique` belongs to the sorted different ones."""
     return np.array(of_unique, dtype=np.int64)[np.unique(values, return_inverse=True)[1]]
-
-
-def _is_compressed(meta: bytes) -> bool:
-    """Whether the body that belongs to this header is compressed (RecordBatch.compression of Arrow's Message.fbs)."""
-    root = _follow(meta, 0)
-    kind, header = _field(meta, root, 1), _field(meta, root, 2)
-    if kind is None or header is None or meta[kind] not in (_DICTIONARY, _RECORDS):
-        return False
-    table = _follow(meta, header)
-    if meta[kind] == _DICTIONARY:
-        data = _field(meta, table, 1)
-        table = table if data is None else _follow(meta, data)
-    return _field(meta, table, 3) is not None
-
-
-def _follow(meta: bytes, at: int) -> int:
-    """Where the offset that stands at `at` of a flatbuffer leads to."""
-    return at + int(struct.unpack_from("<I", meta, at)[0])
-
-
-def _field(meta: bytes, table: int, index: int) -> int | None:
-    """Where field `index` of a flatbuffer's table stands; None where it is not there."""
-    shape = table - int(struct.unpack_from("<i", meta, table)[0])
-    slot = 4 + 2 * index
-    if slot >= struct.unpack_from("<H", meta, shape)[0]:
-        return None
-    offset = int(struct.unpack_from("<H", meta, shape + slot)[0])
-    return table + offset if offset else None

@@ -79,9 +79,9 @@ def names_of(wire: Wire) -> dict[str, str]:
 
 
 class Bad(NamedTuple):
-    """Message `index` of the list cannot be read. `reason` is a short label, `detail` plain ASCII for a person."""
+    """The message `at` this place of the list cannot be read. `reason` is a short label, `detail` plain ASCII for a person."""
 
-    index: int
+    at: int
     reason: str
     detail: str
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from models.errors import ZhugeError
 from models.minutes import Minute
 from stream.agents import Care, handlers_of
 from stream.broker import Membership
@@ -27,7 +29,16 @@ from stream.runs import Runs, forecast_after, overdue, parts_of
 from stream.serve import serve, serving
 from stream.settings import Settings
 from stream.sources import connection_of, source_of
-from stream.worker import Agent, agents_app, ask_brokers, run, services_app, until_topics_are_there
+from stream.worker import (
+    INTERRUPTED,
+    REFUSED,
+    Agent,
+    agents_app,
+    ask_brokers,
+    run,
+    services_app,
+    until_topics_are_there,
+)
 from stream.worker_forecast import Ask, Forecasting
 from stream.worker_http import Health, Shown, ingest_health, receiver_app, status_of, worker_app
 from stream.worker_metrics import CountsMetrics, ForecastMetrics, IngestMetrics, exposition
@@ -103,9 +114,14 @@ def run_receive(settings: Settings, source: str | None, host: str | None, port: 
         await outbox.write([Out(declared.topic, report.key, report.value) for report in reports])
 
     app = receiver_app(create_receiver(rule, send, counts), lambda: exposition(metrics.registry), outbox.stop)
-    set_up()
     at = (receive.host if host is None else host, receive.port if port is None else port)
-    serve(app, *at, said=lambda url: log.info("remote-write to %s/api/v1/write goes to topic %s", url, declared.topic))
+
+    def said(url: str) -> None:
+        set_up()
+        log.info("remote-write to %s/api/v1/write goes to topic %s", url, declared.topic, extra={"url": url})
+
+    with _ending():
+        serve(app, *at, said=said)
 
 
 @contextmanager
@@ -116,11 +132,26 @@ def _showing(settings: Settings, port: int | None, metrics: Callable[[], bytes])
     with serving(app, settings.worker.host, settings.worker.port if port is None else port) as url:
         set_up()
         log.info("worker is at %s/healthz and %s/metrics", url, url, extra={"url": url})
-        yield shown
+        with _ending():
+            yield shown
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """An end before or beside Faust's own is logged like every other, and has its exit code."""
+    try:
+        yield
+    except ZhugeError as error:
+        log.critical("the worker ends: %s", error)
+        sys.exit(REFUSED)
+    except KeyboardInterrupt:
+        log.info("stopped")
+        sys.exit(INTERRUPTED)
 
 
 def _member(settings: Settings, group: str) -> Membership:
-    return Membership(group, settings.kafka.session_timeout_ms, settings.kafka.metadata_max_age_ms)
+    kafka = settings.kafka
+    return Membership(group, kafka.session_timeout_ms, kafka.metadata_max_age_ms, kafka.instance)
 
 
 def _now(fleet: Fleet) -> Minute:

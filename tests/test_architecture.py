@@ -13,23 +13,30 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 ROOMS = ("models", "stream", "batch")
 BATCH_MAY_IMPORT = ("stream.stores", "stream.cluster")
-WIRING = ("zhuge", "stream.commands", "batch.commands")  # a command loads what it needs when it runs
+WIRING = ("zhuge", "stream.commands", "stream.commands_worker", "batch.commands")  # a command loads what it needs
 WEB = ("stream/api*.py", "stream/assets.py", "stream/edge.py", "stream/metrics.py", "stream/problems.py")
-LIBRARIES = {  # who may know each: a path pattern; numpy is everyone's
+LIBRARIES = {  # who may know each: a path pattern; numpy is for everyone, and so is msgspec, which does no I/O
+    "aiokafka": ("stream/broker*.py",),
     "bokeh": ("stream/assets.py", "stream/chart.py"),
+    "click": ("zhuge.py", "*/commands*.py"),
+    "cramjam": ("stream/receive_write.py",),
     "fastapi": WEB,
+    "faust": ("stream/worker.py",),
+    "google": ("stream/receive_write.py",),
     "httpx": ("stream/client.py",),
+    "kafka": ("stream/kafka_tools*.py",),
     "matplotlib": ("stream/plot.py",),
+    "mode": ("stream/firehose.py", "stream/worker*.py"),
+    "msgspec": ("*",),
     "numpy": ("*",),
-    "prometheus_client": ("stream/metrics.py",),
-    "pyarrow": ("stream/traces.py",),
-    "pydantic": ("stream/settings.py", *WEB),
-    "pydantic_settings": ("stream/settings.py",),
+    "prometheus_client": ("stream/metrics.py", "stream/worker_metrics.py"),
+    "pyarrow": ("stream/inventory_file.py", "stream/traces.py", "stream/wire_arrow.py", "stream/feed*.py"),
+    "pydantic": ("stream/settings*.py", *WEB),
+    "pydantic_settings": ("stream/settings_sections.py",),
     "rich": ("stream/progress.py",),
     "sqlite3": ("stream/stores/sqlite*.py",),
-    "starlette": WEB,
+    "starlette": ("stream/receive.py", "stream/worker_http.py", *WEB),
     "tomllib": ("stream/settings.py",),
-    "click": ("zhuge.py", "*/commands*.py"),
     "uvicorn": ("stream/serve.py",),
     "xgboost": ("models/xgb.py",),
 }

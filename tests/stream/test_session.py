@@ -20,10 +20,11 @@ from stream.dead import decode_dead
 from stream.due import Rules
 from stream.events import HourClosed, decode_event
 from stream.inventory import encode_record
+from stream.joining import joined
 from stream.kafka import Connection, topics_of
 from stream.kafka_tools import ensure_topics, own_topics, partition_of, read_topic, samples_topic
 from stream.plumbing import Plumbing, Step
-from stream.session import Session, opened
+from stream.session import Session
 from stream.sources import Declared
 from stream.stores.history import read_steps
 from stream.stores.open import Stores
@@ -77,7 +78,7 @@ async def send(plumbing: Plumbing, *messages: Out) -> None:
 
 @asynccontextmanager
 async def session_of(plumbing: Plumbing, steps: list[Step] | None = None) -> AsyncIterator[Session]:
-    async with opened(plumbing, (steps if steps is not None else []).append) as session:
+    async with joined(plumbing, (steps if steps is not None else []).append) as session:
         yield session
 
 

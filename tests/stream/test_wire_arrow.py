@@ -183,9 +183,9 @@ def test_a_stream_with_a_wrong_number_anywhere_neither_raises_nor_harms_its_neig
     struct.pack_into("<q" if long else "<i", broken, at, number if long or abs(number) < 2**32 else 7)
     rows, bad = said(Wire("arrow"), [GOOD, bytes(broken), GOOD])
     assert [row for row in rows if row.message != 1] == [row._replace(message=m) for m in (0, 2) for row in ROWS]
-    assert {one.index for one in bad} <= {1}
+    assert {one.at for one in bad} <= {1}
 
 
 def test_json_is_no_arrow() -> None:
     _, bad = said(Wire("arrow"), [as_json({}), b"", None, b"ARROW1\0\0"])
-    assert [one.index for one in bad if one.reason in ("malformed", "no_value")] == [0, 1, 2, 3]
+    assert [one.at for one in bad if one.reason in ("malformed", "no_value")] == [0, 1, 2, 3]

@@ -40,7 +40,7 @@ def in_the_middle(name: str, value: bytes | None, key: bytes | None = b"k") -> N
     decoder, keys = opened(Wire(name))
     alone, _ = said_by(decoder, keys, [GOOD[name]])
     rows, bad = said_by(decoder, keys, [GOOD[name], Record(value, key), GOOD[name]])
-    assert {one.index for one in bad} <= {1}
+    assert {one.at for one in bad} <= {1}
     assert [row for row in rows if row.message == 0] == alone
     assert [row._replace(message=0) for row in rows if row.message == 2] == alone
     assert not (bad and any(row.message == 1 for row in rows))

@@ -163,7 +163,7 @@ def test_a_msgpack_of_a_claimed_size_that_is_not_there_is_bad_alone(head: bytes)
     good = msgspec.msgpack.encode(REPORT)
     claims = [head, b"\x81\xa2vm" + head, b"\x82\xa2vm\x90\xa3cpu" + head, b"\x81\xa1x" + b"\x91" * 100_000]
     rows, bad = said(Wire("host-msgpack"), [good, *claims, good])
-    assert [one.index for one in bad] == [1, 2, 3, 4]
+    assert [one.at for one in bad] == [1, 2, 3, 4]
     assert [row.message for row in rows] == [0, 0, 5, 5]
 
 

@@ -55,7 +55,7 @@ def said_by(decoder: Decoder, keys: Keys, values: Sequence[bytes | Record | None
 
 def reasons(bad: Sequence[Bad]) -> list[tuple[int, str]]:
     assert all(one.detail.isascii() and one.detail.isprintable() and len(one.detail) < 1_500 for one in bad)
-    return [(one.index, one.reason) for one in bad]
+    return [(one.at, one.reason) for one in bad]
 
 
 def as_json(value: object) -> bytes:
