@@ -90,6 +90,11 @@ class Sender:
         except MessageSizeTooLargeError:
             got = f"{len(key or b'') + len(value or b''):,} bytes"
             raise BadInput(f"record to {topic}", expected="less than 1 MiB", got=got, remedy="Split it.") from None
+        except ValueError:  # the named partition; anything else was checked above
+            remedy = "The topic has fewer partitions than before: let it have as many."
+            raise BadInput(
+                f"partition {partition} of topic {topic}", expected="one that is there", got="none", remedy=remedy
+            ) from None
         except KafkaTimeoutError:
             raise no_such_topic(topic) from None
         except KafkaError as error:

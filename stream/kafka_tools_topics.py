@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -159,10 +159,13 @@ def _wait(admin: KafkaAdminClient, specs: Sequence[TopicSpec], limit_s: float) -
         time.sleep(0.05)
 
 
-def read_topic(connection: Connection, topic: str) -> Iterator[Record]:
+def read_topic(
+    connection: Connection, topic: str, *, progress: Callable[[float], None] = lambda _: None
+) -> Iterator[Record]:
     """Every committed record of `topic`, from the start to its end as of now; within a partition in order.
 
-    StoreError where the brokers are out of reach, stop answering, or have no such topic.
+    `progress` is told which share has been read. StoreError where the brokers are out of reach, stop answering, or
+    have no such topic.
     """
     with reached(connection), closing(_consumer(connection)) as consumer:
         parts = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
@@ -172,7 +175,7 @@ def read_topic(connection: Connection, topic: str) -> Iterator[Record]:
         first, end = consumer.beginning_offsets(parts), consumer.end_offsets(parts)
         for part in parts:
             consumer.seek(part, first[part])
-        yield from _read(consumer, {part: end[part] for part in parts if first[part] < end[part]})
+        yield from _read(consumer, first, {part: end[part] for part in parts if first[part] < end[part]}, progress)
 
 
 def no_such_topic(topic: str) -> StoreError:
@@ -197,9 +200,15 @@ def _consumer(connection: Connection) -> KafkaConsumer:
     )
 
 
-def _read(consumer: KafkaConsumer, end: Mapping[TopicPartition, int]) -> Iterator[Record]:
+def _read(
+    consumer: KafkaConsumer,
+    first: Mapping[TopicPartition, int],
+    end: Mapping[TopicPartition, int],
+    progress: Callable[[float], None],
+) -> Iterator[Record]:
     """Until the position of each partition is past its end: its last offsets may be holes that compaction left."""
     left, heard_s = dict(end), time.monotonic()
+    total = sum(end[part] - first[part] for part in end)
     while left:
         before = {part: consumer.position(part) for part in left}
         for part, records in consumer.poll(timeout_ms=100, max_records=5_000).items():
@@ -212,5 +221,6 @@ def _read(consumer: KafkaConsumer, end: Mapping[TopicPartition, int]) -> Iterato
             consumer.pause(part)
         if after != before:
             heard_s = time.monotonic()
+            progress(1 - sum(max(0, end[part] - after[part]) for part in left) / total)
         elif time.monotonic() - heard_s > ANSWER_S:
             raise KafkaTimeoutError(f"nothing more came within {ANSWER_S:g} s")
