@@ -55,11 +55,9 @@ class Partition:
         index = self._acceptable(samples.value, minute, latest, due)
         for piece in pieces_of(samples, minute, index):
             self._take_hour(batch, piece, due, loud=loud)
-        if loud:
-            for why, refused in due.refused:
-                self.counts[why] += len(refused)
-        else:
-            due.refused.clear()
+        due.refused = [refused for refused in due.refused if loud and len(refused.samples)]
+        for why, refused in due.refused:
+            self.counts[why] += len(refused)
         return due
 
     def settle(self) -> Due:

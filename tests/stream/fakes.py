@@ -26,7 +26,7 @@ class LogSource:
         self.parts: Sequence[int] = range(len(log))
         self.keys = [Key(*key) for key in keys]
         self.refusals: list[tuple[int, Refusal, list[int]]] = []
-        self._log = log
+        self.log = log
         self._next = [0] * len(log)
         self.handled = [0] * len(log)
 
@@ -37,13 +37,13 @@ class LogSource:
         self.refusals.append((part, why, samples.tolist()))
 
     def poll(self) -> list[Batch]:
-        come = [self._log[part][at] for part, at in enumerate(self._next) if at < len(self._log[part])]
+        come = [self.log[part][at] for part, at in enumerate(self._next) if at < len(self.log[part])]
         for batch in come:
             self._next[batch.part] += 1
         return [replace(batch, keys=self.keys) for batch in come]
 
     def caught_up(self, part: int) -> bool:
-        return self._next[part] >= len(self._log[part])
+        return self._next[part] >= len(self.log[part])
 
 
 def samples_of(samples: Iterable[Sample]) -> Samples:
@@ -55,11 +55,13 @@ def samples_of(samples: Iterable[Sample]) -> Samples:
     )
 
 
-def log_of(*batches: Iterable[Sample], part: int = 0, records: dict[int, list[VmRecord]] | None = None) -> list[Batch]:
+def log_of(
+    *batches: Iterable[Sample], part: int = 0, records: dict[int, list[VmRecord]] | None = None, offset: int = 0
+) -> list[Batch]:
     told = records or {}
     return [
-        Batch(part, offset, offset + 1, (), samples_of(samples), records=tuple(told.get(offset, ())))
-        for offset, samples in enumerate(batches)
+        Batch(part, at, at + 1, (), samples_of(samples), records=tuple(told.get(at, ())))
+        for at, samples in enumerate(batches, offset)
     ]
 
 
