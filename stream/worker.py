@@ -193,7 +193,8 @@ class _Worker(faust.Worker):
 def run(app: faust.App, services: Sequence[Service]) -> int:
     """Run an app and services until SIGTERM or SIGINT, or until one crashes. In the main thread; returns the exit code.
 
-    130 after a signal, 2 where something refused to work (its words are logged), 1 after a crash (logged whole).
+    130 after a signal, 2 where something refused to work (its words are logged), 1 after a crash (logged whole). The
+    process has to end then: a thread that still works (a long forecast) is given the rest of the ten seconds.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -204,9 +205,6 @@ def run(app: faust.App, services: Sequence[Service]) -> int:
         worker.execute_from_commandline()
     except SystemExit as end:  # always; a failure to start stands behind it
         error = worker.crash_reason or end.__context__
-    finally:
-        if worker.deadline is not None:
-            worker.deadline.cancel()
     return _exit_code(error, asked=worker.asked)
 
 

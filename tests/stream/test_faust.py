@@ -182,3 +182,19 @@ def test_a_poison_event_goes_to_the_dead_and_its_neighbours_go_on(connection: Co
         assert letters[0].timestamp_ms > 1_600_000_000_000
 
     asyncio.run(trial())
+
+
+def test_our_agents_are_let_in_by_name_and_password_over_tls(kafka: Kafka, connection: Connection, topic: str) -> None:
+    secure = Connection((kafka.sasl_bootstrap,), "SASL_SSL", kafka.username, kafka.password, kafka.ca_file)
+
+    async def trial() -> None:
+        await send(connection, topic, EVENTS)
+        handled: list[bytes] = []
+
+        async def handle(value: bytes) -> None:
+            handled.append(value)
+
+        async with running(ours(secure, f"{topic}-group", [Agent(topic, handle, at_once=False)], Buried())):
+            await until(lambda: handled == EVENTS)
+
+    asyncio.run(trial())
