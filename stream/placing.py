@@ -168,16 +168,17 @@ class Fleet:
             stay = Stay(created_at, record.from_minute, host, record.vcpus, self._parts.row(part))
             life = Life(record.vm_id, created_at, interval_min=self._interval_min)
             self._begin(vm, _described(life, record), stay, reported=False)
-        else:
-            life = columns.life(vm, before[-1].created_at)
-            if _described(life, record) != life:
-                self._unsaved.touch(vm)
-                columns.describe(vm, _described(life, record))
-            stays = newest_life(before)
-            made = corrected(stays, record.from_minute, host, record.vcpus, lambda: self._parts.row(part, stays))
-            if made:
-                self._make(vm, made, reported=False)
-        return earliest_change(before, columns.stays(vm)) if before else None
+            return earliest_change(before, columns.stays(vm)) if before else None
+        life = columns.life(vm, before[-1].created_at)
+        if (life.cluster, life.memory_mb, life.policy) != (record.cluster, record.memory_mb, record.policy):
+            self._unsaved.touch(vm)
+            columns.describe(vm, _described(life, record))
+        stays = newest_life(before)
+        made = corrected(stays, record.from_minute, host, record.vcpus, lambda: self._parts.row(part, stays))
+        if not made:
+            return None
+        self._make(vm, made, reported=False)
+        return earliest_change(before, columns.stays(vm))
 
     def learn(self, vm: Vm) -> Minute | None:
         """What the catalogue or another process says of a life, its newest or an earlier one: no change of ours.
