@@ -22,6 +22,7 @@ from stream.assignment import Assigned, Committed, assign, claim_source, known_v
 from stream.clock import newest_minutes, read_clock
 from stream.due import Due, Rules
 from stream.keys import LastHours
+from stream.placements import encode_placed
 from stream.placing import Fleet
 from stream.profile import updated_profiles
 from stream.samples import Batch, Samples, Source, Unit
@@ -224,7 +225,7 @@ class Ingest:
         while (changes := self._fleet.changes(VMS_AT_ONCE)).lives:
             self._stores.catalogue.put(changes.lives, changes.placements)
             self._fleet.saved()
-            self._stored.placed += vms_of(changes)
+            self._stored.placed += encode_placed(vms_of(changes))
 
     def _store(self) -> None:
         self._save_places()

@@ -27,7 +27,6 @@ from stream.dead import encode_dead
 from stream.events import encode_event
 from stream.ingest import Ingest
 from stream.kafka_source import KafkaSource
-from stream.placements import encode_placed
 from stream.plumbing import Plumbing, Step
 from stream.roster import Roster
 from stream.samples import Refusal
@@ -210,7 +209,7 @@ class Session:
     def _news_of(self, stored: Stored) -> list[Out]:
         """What the others are told of a turn, in the order in which it is to be known."""
         topics, source, first = self._plumbing.topics, self._plumbing.source, self.ingest.first_part
-        news = [Out(topics.placements, None, value) for value in encode_placed(stored.placed)]
+        news = [Out(topics.placements, None, value) for value in stored.placed]
         for letter in self._source.letters():
             late = letter.reason == Refusal.LATE
             partition = letter.part - first

@@ -66,7 +66,7 @@ class Kafka(Section):
         default="", description="The worker's own name in its group; it comes back to its partitions at once."
     )
     session_timeout_ms: int = Field(
-        default=20_000, ge=1_000, le=600_000, description="A worker silent for so long loses its partitions."
+        default=10_000, ge=1_000, le=600_000, description="A worker silent for so long loses its partitions."
     )
     metadata_max_age_ms: int = Field(
         default=60_000, ge=500, le=600_000, description="So often it is asked whether a topic has got more partitions."

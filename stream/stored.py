@@ -18,11 +18,12 @@ from stream.placing import Changes
 class Stored:
     """What was stored: hours that were stored for the first time, VMs that were placed anew, block rows.
 
-    `coverage`: share of the last closed hour's expected samples that came, of VMs that reported at all.
+    `placed`: messages of `stream.placements`, as a million VMs are many objects. `coverage`: share of the last closed
+    hour's expected samples that came, of VMs that reported at all.
     """
 
     hours: list[HourClosed] = field(default_factory=list)
-    placed: list[Vm] = field(default_factory=list)
+    placed: list[bytes] = field(default_factory=list)
     rows: int = 0
     coverage: float | None = None
 
