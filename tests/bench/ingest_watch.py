@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     from kafka.errors import KafkaError
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-POLL_S = 0.05
+POLL_S = 0.1
 
 
 class Mark(NamedTuple):

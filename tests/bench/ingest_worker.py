@@ -35,7 +35,7 @@ class Bench:
 
     @property
     def group(self) -> str:
-        return f"{self.prefix}workers-{SOURCE}"
+        return f"{self.prefix}workers.{SOURCE}"
 
 
 @contextlib.contextmanager
@@ -64,6 +64,7 @@ registry = "file:{bench.folder}/registry"
 brokers = "{",".join(bench.connection.brokers)}"
 prefix = "{bench.prefix}"
 group = "{bench.prefix}workers"
+instance = "bench"
 
 [sources.{SOURCE}]
 topic = "{bench.loaded.load.topic}"
