@@ -16,6 +16,7 @@ from stream.client import Client
 from stream.commands import demo, forecast, replay, serve
 from stream.commands_ask import config, plot, window
 from stream.commands_dead import dead
+from stream.commands_feed import feed
 from stream.commands_kafka import inventory, topics
 from stream.commands_worker import worker
 from stream.front import Front, stores_in
@@ -44,7 +45,7 @@ def cli(context: click.Context, path: str | None, data: Path | None) -> None:
     context.obj = Front(load_settings(path, overrides), train_from_stores)
 
 
-for command in (demo, serve, replay, forecast, window, plot, config, worker, topics, inventory, dead):
+for command in (demo, serve, replay, forecast, window, plot, config, worker, topics, inventory, dead, feed):
     cli.add_command(command)
 
 

@@ -105,6 +105,15 @@ class Sender:
         while self._under_way and (self._under_way[0][0].is_done or self._bytes > UNDER_WAY_BYTES):
             self._settle()
 
+    def partitions(self, topic: str) -> int:
+        """How many partitions `topic` has, as of the last look at the brokers. StoreError where there is none such."""
+        try:
+            return len(self._client.partitions_for(topic))
+        except KafkaTimeoutError:
+            raise no_such_topic(topic) from None
+        except KafkaError as error:
+            raise trouble(self._connection, error) from error
+
     def flush(self) -> None:
         """Wait until the brokers have acknowledged everything. StoreError where any record was not."""
         with suppress(KafkaTimeoutError):  # whose record that is, its own future says
