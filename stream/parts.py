@@ -45,6 +45,10 @@ class Parts:
         """Whether the stay's row is the partition's."""
         return self._slots[part].owns(stay.block)
 
+    def ours(self, stay: Stay) -> bool:
+        """Whether the stay's row is that of any partition of this process."""
+        return any(slots.owns(stay.block) for slots in self._slots.values())
+
     def local_rows(self, part: int, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """`Slots.local_rows` of the partition."""
         return self._slots[part].local_rows(rows)

@@ -33,6 +33,7 @@ from stream.stays import (
     merged,
     newest_life,
     owned,
+    reconciled,
     switch_from,
 )
 from stream.unsaved import Changes, Unsaved
@@ -188,11 +189,14 @@ class Fleet:
         """
         columns, number = self._columns, self._columns.vm(vm.life.vm_id)
         before, told = columns.stays(number), columns.stays_of(vm.placements)
-        after = merged(before, told)
         newer = not before or told[-1].created_at > before[-1].created_at
+        taken, again = (told, False) if newer else reconciled(before, told, self._parts.ours)
+        after = merged(before, taken)
+        if again:
+            self._unsaved.touch(number)
         if newer:
             self._unsaved.end(number)
-        if newer or (after[-1] == told[-1] and number not in self._unsaved):
+        if newer or (after[-1] == told[-1] and number not in self._unsaved and not self._parts.ours(after[-1])):
             columns.describe(number, vm.life)
         self._unsaved.learned(number, told)
         if after == before:

@@ -55,6 +55,24 @@ def merged(stays: Sequence[Stay], others: Sequence[Stay]) -> tuple[Stay, ...]:
     return tuple(stay for stay in ordered if stay.created_at in lives)
 
 
+def reconciled(known: Sequence[Stay], told: Sequence[Stay], ours: Callable[[Stay], bool]) -> tuple[list[Stay], bool]:
+    """What is to be taken of stays that the catalogue or another process told of, and whether ours must be told again.
+
+    Of a stay in our rows we know best: what comes may be an echo of what we told ourselves before. Where two processes
+    have placed one life at one minute, the higher row holds for both of them.
+    """
+    mine = {stay[:2]: stay for stay in known if ours(stay)}
+    taken, again = [], False
+    for stay in told:
+        own = mine.get(stay[:2])
+        if own is None or (stay.row > own.row and not ours(stay)):
+            taken.append(stay)
+        elif own.vcpus is None and own.host == stay.host:
+            taken.append(own._replace(vcpus=stay.vcpus))
+        again = again or (own is not None and stay.row < own.row and not ours(stay))
+    return taken, again
+
+
 def owned(stays: Sequence[Stay]) -> list[tuple[Span, Stay]]:
     """Which minutes each stay owns, by time; the first one owns all before it too, and the last one all after it.
 

@@ -24,8 +24,9 @@ class Known:
 class Model:
     """The rules, one VM at a time. Partition p has the blocks 100 p, 100 p + 1, …"""
 
-    def __init__(self) -> None:
+    def __init__(self, parts: Sequence[int]) -> None:
         self.vms: dict[str, Known] = {}
+        self._parts = parts
         self._let: dict[int, int] = {}
 
     def life(self, vm_id: str) -> list[Placement]:
@@ -71,15 +72,22 @@ class Model:
             self._correct(part, record)
         self.vms[vm_id].cluster = record.cluster
 
-    def learn(self, vm: Vm, *, pending: bool) -> None:
+    def learn(self, vm: Vm, *, pending: bool) -> bool:
+        """Whether what we know better is to be told again."""
         known = self.vms.setdefault(vm.life.vm_id, Known())
-        newest = known.places[-1] if known.places else None
-        newer = newest is None or vm.life.created_at > newest.created_at
-        same = newest is not None and vm.life.created_at == newest.created_at
-        if newer or (same and newest and vm.placements[-1].from_minute >= newest.from_minute and not pending):
-            known.cluster = vm.life.cluster
+        newest, told, again = known.places[-1] if known.places else None, vm.placements[-1], False
         for place in vm.placements:
-            self._put(vm.life.vm_id, place, reported=True)
+            mine = [p for p in known.places if self._ours(p) and (p.created_at, p.from_minute) == _when(place)]
+            if not mine or place.row > mine[0].row:
+                self._put(vm.life.vm_id, place, reported=True)
+            else:
+                again = True
+                if mine[0].host == place.host and mine[0].vcpus is None:
+                    self._put(vm.life.vm_id, replace(mine[0], vcpus=place.vcpus), reported=True)
+        newer = newest is None or told.created_at > newest.created_at
+        if newer or (known.places[-1] == told and not self._ours(told) and not (pending or again)):
+            known.cluster = vm.life.cluster
+        return again
 
     def _correct(self, part: int, record: VmRecord) -> None:
         vm_id, minute, host, vcpus = record.vm_id, record.from_minute, record.host, record.vcpus
@@ -137,3 +145,10 @@ class Model:
         known.places = [p for p in places if p.created_at in lives]
         if before is None or before.row != known.places[-1].row:
             known.reported = reported
+
+    def _ours(self, place: Placement) -> bool:
+        return place.block // 100 in self._parts
+
+
+def _when(place: Placement) -> tuple[Minute, Minute]:
+    return place.created_at, place.from_minute

@@ -6,22 +6,10 @@ import pytest
 
 from models.errors import BadInput
 from models.fleet import FOREVER, SLOTS, Placement, Policy, Vm, VmRecord
-from stream.placing import ALWAYS, FLAP_MIN, Fleet, Slots, Tenure
-
-
-def make(parts: int = 2) -> tuple[Fleet, list[Slots]]:
-    claimed: list[int] = []
-
-    def claim() -> int:
-        claimed.append(len(claimed))
-        return claimed[-1]
-
-    slots = [Slots([], [], claim) for _ in range(parts)]
-    return Fleet([], 5, slots), slots
-
-
-def placed(fleet: Fleet, vm_id: str) -> list[tuple[str, int, float | None, int]]:
-    return [(p.host, p.from_minute, p.vcpus, p.row) for p in fleet.placements(vm_id)]
+from stream.placing import Fleet, Tenure
+from stream.slots import Slots
+from stream.stays import ALWAYS, FLAP_MIN
+from tests.stream.fleet_days import make, placed
 
 
 def test_the_first_host_that_reports_a_vm_places_it() -> None:
