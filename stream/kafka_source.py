@@ -5,19 +5,26 @@ It knows no client library: messages are anything with an offset, key, value and
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from models.fleet import FOREVER
+from models.minutes import Minute
 from stream.counters import Counters
 from stream.samples import Batch, Refusal, Samples, Unit
+from stream.stays import ALWAYS
 from stream.wire import Decoder, Message, Wire, open_decoder
 from stream.wire_keys import Keys
 
+LEAD_MIN = 5
+LONGEST_WAIT_S = 5.0
 LOG_APPEND_TIME = 1  # the message's timestamp is the broker's, not the producer's
 
 
@@ -31,18 +38,58 @@ class Letter(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Block:
+    """Decoded messages, all of them handled before (not `loud`) or none, and how many of them were handed out."""
+
+    messages: Sequence[Message]
+    samples: Samples
+    message: npt.NDArray[np.int32]
+    since: npt.NDArray[np.int64] | None
+    loud: bool
+    out: int = 0
+
+    @property
+    def head(self) -> Minute | None:
+        """The minute of the first sample that waits; None where none does."""
+        first = int(np.searchsorted(self.message, self.out))
+        return int(self.samples.ts_s[first]) // 60 if first < len(self.message) else None
+
+    def end(self, horizon: Minute) -> int:
+        """The first message that waits and reaches into `horizon`, and all after it, are not to be handed out yet."""
+        first = int(np.searchsorted(self.message, self.out))
+        beyond = np.flatnonzero(self.samples.ts_s[first:] >= horizon * 60)
+        return int(self.message[first + beyond[0]]) if len(beyond) else len(self.messages)
+
+
+@dataclass(slots=True)
 class _Reading:
-    """One partition: what has been fetched of it, and what its last batch was made of."""
+    """One partition: what has been fetched of it and decoded, and what its last batch was made of.
+
+    `lag`: messages that the broker has beyond what was fetched, as it said last.
+    """
 
     handled: int
     keys: Keys
     decoder: Decoder
     counters: Counters | None
     fetched: list[Message] = field(default_factory=list)
+    blocks: deque[_Block] = field(default_factory=deque)
+    lag: int = 1
     caught_up: bool = False
-    taken: Sequence[Message] = ()
-    message: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
-    loud: bool = True
+    newest: Minute | None = None
+    last: tuple[Sequence[Message], npt.NDArray[np.int32]] = ((), np.zeros(0, dtype=np.int32))
+
+    @property
+    def waiting(self) -> int:
+        """Messages that were fetched and not handed out."""
+        return len(self.fetched) + sum(len(block.messages) - block.out for block in self.blocks)
+
+    @property
+    def head(self) -> Minute | None:
+        """The minute that comes next; of a partition that is behind and has nothing here, the newest one it gave."""
+        if not self.blocks:
+            return self.newest if self.lag else None
+        return next((head for block in self.blocks if (head := block.head) is not None), None)
 
 
 class KafkaSource:
@@ -58,6 +105,8 @@ class KafkaSource:
         self._readings: dict[int, _Reading] = {}
         self._letters: list[Letter] = []
         self._sought: dict[int, int] = {}
+        self._waits_since_s = 0.0
+        self._gave = False
 
     def seek(self, part: int, offset: int, handled: int) -> None:
         """See the protocol. What had been fetched is dropped; `sought` says where to fetch from."""
@@ -80,14 +129,14 @@ class KafkaSource:
         """What the broker gave, in the order of its log."""
         self._readings[part].fetched += messages
 
-    def at_end(self, part: int, *, there: bool) -> None:
-        """Whether the broker says that there is nothing after what was put."""
-        self._readings[part].caught_up = there
+    def says(self, part: int, lag: int, *, at_end: bool) -> None:
+        """The broker says that it has `lag` messages beyond what was put; `at_end`: so the clock may be followed."""
+        reading = self._readings[part]
+        reading.lag, reading.caught_up = lag, at_end
 
-    @property
-    def waiting(self) -> bool:
-        """Whether something was put that has not been polled."""
-        return any(reading.fetched for reading in self._readings.values())
+    def waiting(self, part: int) -> int:
+        """Messages of `part` that were put and not polled."""
+        return self._readings[part].waiting
 
     def letters(self) -> list[Letter]:
         """What has been refused since the last call."""
@@ -95,53 +144,86 @@ class KafkaSource:
         return letters
 
     def poll(self) -> list[Batch]:
-        """See the protocol."""
-        return [self._batch(part, reading) for part, reading in self._readings.items() if reading.fetched]
+        """See the protocol. No partition is given further than LEAD_MIN beyond the one that is furthest behind.
+
+        So a VM that moves between them is heard of by both while both may still write its hour.
+        """
+        for part, reading in self._readings.items():
+            if reading.fetched:
+                self._decode(part, reading)
+        horizon = self._horizon()
+        batches = (self._batch(part, reading, horizon) for part, reading in self._readings.items() if reading.blocks)
+        given = [batch for batch in batches if batch is not None]
+        self._gave = bool(given)
+        return given
+
+    @property
+    def moving(self) -> bool:
+        """Whether another poll may give more of what was put."""
+        return self._gave and any(reading.waiting for reading in self._readings.values())
+
+    def _horizon(self) -> Minute:
+        """Where to stop for now. One of whom nothing is known yet is waited for, but not for ever."""
+        readings = self._readings.values()
+        unknown = any(r.lag and r.newest is None and not r.blocks for r in readings)
+        self._waits_since_s = (self._waits_since_s or monotonic()) if unknown else 0.0
+        if unknown and monotonic() - self._waits_since_s < LONGEST_WAIT_S:
+            return ALWAYS
+        return min((head for r in readings if (head := r.head) is not None), default=FOREVER) + LEAD_MIN
 
     def caught_up(self, part: int) -> bool:
         """See the protocol."""
         reading = self._readings[part]
-        return reading.caught_up and not reading.fetched
+        return reading.caught_up and not reading.waiting
 
     def refused(self, part: int, why: Refusal, samples: npt.NDArray[np.intp]) -> None:
         """See the protocol: each of their messages becomes a letter."""
-        reading = self._readings[part]
-        refused = np.bincount(reading.message[samples], minlength=len(reading.taken))
-        of = np.bincount(reading.message, minlength=len(reading.taken))
-        for index in np.flatnonzero(refused).tolist():
-            detail = f"{refused[index]} of its {of[index]} samples"
-            self._letters.append(Letter(part, reading.taken[index], why.value, detail))
+        messages, message = self._readings[part].last
+        refused = np.bincount(message[samples], minlength=len(messages))
+        of = np.bincount(message, minlength=len(messages))
+        for at in np.flatnonzero(refused).tolist():
+            self._letters.append(Letter(part, messages[at], why.value, f"{refused[at]} of its {of[at]} samples"))
 
-    def _batch(self, part: int, reading: _Reading) -> Batch:
-        messages = self._next(reading)
+    def _decode(self, part: int, reading: _Reading) -> None:
+        messages, reading.fetched = reading.fetched, []
+        cut = bisect_left(messages, reading.handled, key=lambda message: message.offset)
+        for some, loud in ((messages[:cut], False), (messages[cut:], True)):
+            if some:
+                reading.blocks.append(self._block(part, reading, some, loud=loud))
+
+    def _block(self, part: int, reading: _Reading, messages: Sequence[Message], *, loud: bool) -> _Block:
         decoded = reading.decoder.decode(messages)
-        for index, reason, detail in decoded.bad if reading.loud else ():
-            self._letters.append(Letter(part, messages[index], reason, detail))
-        self.counts["messages"] += len(messages) if reading.loud else 0
-        reading.message = decoded.message
+        for at, reason, detail in decoded.bad if loud else ():
+            self._letters.append(Letter(part, messages[at], reason, detail))
+        self.counts["messages"] += len(messages) if loud else 0
         if reading.counters is None:
             with np.errstate(over="ignore"):  # what is beyond float32 is impossible all the same
-                samples, since = Samples(decoded.key, decoded.ts_s, decoded.value.astype(np.float32)), None
-        else:
-            offset = np.array([message.offset for message in messages], dtype=np.int64)[decoded.message]
-            rates = reading.counters.rates(decoded.key, decoded.ts_s, decoded.value, offset)
-            samples, since = Samples(decoded.key[rates.chosen], rates.ts_s, rates.value), rates.since
-            reading.message = decoded.message[rates.chosen]
-            self.counts["counter_fell"] += len(rates.fell) if reading.loud else 0
-        arrived_s = _arrived_s(messages, reading.message)
-        first, last = messages[0].offset, messages[-1].offset
-        return Batch(part, first, last + 1, reading.keys, samples, since, arrived_s)
+                samples = Samples(decoded.key, decoded.ts_s, decoded.value.astype(np.float32))
+            return _Block(messages, samples, decoded.message, None, loud)
+        offset = np.array([message.offset for message in messages], dtype=np.int64)[decoded.message]
+        rates = reading.counters.rates(decoded.key, decoded.ts_s, decoded.value, offset)
+        self.counts["counter_fell"] += len(rates.fell) if loud else 0
+        samples = Samples(decoded.key[rates.chosen], rates.ts_s, rates.value)
+        return _Block(messages, samples, decoded.message[rates.chosen], rates.since, loud)
 
-    def _next(self, reading: _Reading) -> Sequence[Message]:
-        """The next messages of one kind: those that were handled before, or those that were not."""
-        messages = reading.fetched
-        reading.loud = messages[0].offset >= reading.handled
-        cut = len(messages)
-        if not reading.loud and messages[-1].offset >= reading.handled:
-            cut = next(index for index, message in enumerate(messages) if message.offset >= reading.handled)
-        reading.fetched = messages[cut:]
-        reading.taken = messages[:cut]
-        return reading.taken
+    def _batch(self, part: int, reading: _Reading, horizon: Minute) -> Batch | None:
+        """The next messages of the reading's first block, as far as they may go; None where they may not."""
+        block = reading.blocks[0]
+        start, end = block.out, block.end(horizon)
+        if start == end:
+            return None
+        block.out = end
+        if end == len(block.messages):
+            reading.blocks.popleft()
+        messages = block.messages[start:end]
+        inside = slice(*np.searchsorted(block.message, (start, end)).tolist())
+        samples, message = block.samples.where(inside), block.message[inside] - np.int32(start)
+        reading.last = messages, message
+        if len(samples.ts_s):
+            reading.newest = max(int(samples.ts_s.max()) // 60, ALWAYS if reading.newest is None else reading.newest)
+        since = None if block.since is None else block.since[inside]
+        arrived_s = _arrived_s(messages, message)
+        return Batch(part, messages[0].offset, messages[-1].offset + 1, reading.keys, samples, since, arrived_s)
 
 
 def _arrived_s(messages: Sequence[Message], of: npt.NDArray[np.int32]) -> npt.NDArray[np.float64] | None:

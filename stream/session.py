@@ -153,6 +153,7 @@ class Session:
             await self._work(self.ingest.assign, part)
             await self._work(self._roster.tell_of, part, self._reader.partitions())
             self._given.pop()
+            self._asked_s = 0.0  # how far behind it is, is wanted at once
         self._seek()
 
     def _seek(self) -> None:
@@ -161,12 +162,15 @@ class Session:
             self._reader.seek(part - self.ingest.first_part, offset)
 
     async def _fetch(self) -> dict[int, Sequence[Message]]:
-        """Messages by partition: none while there is trouble, so that none pile up."""
+        """Messages by partition: none while there is trouble, or of one that waits for others, so that none pile up."""
         held = [part - self.ingest.first_part for part in self.ingest.parts]
-        if self.trouble:
-            self._reader.pause(held)
-        else:
-            self._reader.resume(held)
+        full = [
+            part
+            for part in held
+            if self.trouble or self._source.waiting(self.ingest.first_part + part) >= MOST_MESSAGES
+        ]
+        self._reader.pause(full)
+        self._reader.resume(part for part in held if part not in full)
         return await self._reader.fetch(0 if self.trouble else WAIT_MS, MOST_MESSAGES)
 
     def _put(self, found: Mapping[int, Sequence[Message]]) -> int:
@@ -192,19 +196,18 @@ class Session:
             self._quiet_until_s = time.monotonic() + GRACE_S
             return
         self.lag = {first + partition: behind for partition, behind in lag.items()}
-        if time.monotonic() >= self._quiet_until_s:
-            for part, behind in self.lag.items():
-                self._source.at_end(part, there=behind == 0)
+        for part, behind in self.lag.items():
+            self._source.says(part, behind, at_end=behind == 0 and time.monotonic() >= self._quiet_until_s)
 
     def _take(self, wall_s: float, heard: Sequence[tuple[str, Message]]) -> None:
         try:
             self._roster.hear(heard, self._reader.partitions())
             self.ingest.round(wall_s)
-            while self._source.waiting:
+            while self._source.moving:
                 self.ingest.round(wall_s)
         finally:
             for part in self.ingest.parts:  # what was known of the end was known as of `wall_s`
-                self._source.at_end(part, there=False)
+                self._source.says(part, self.lag.get(part, 1), at_end=False)
 
     def _news_of(self, stored: Stored) -> list[Out]:
         """What the others are told of a turn, in the order in which it is to be known."""

@@ -125,7 +125,7 @@ def _patched(series: Series, pieces: _Pieces, rows: int, step_min: int, span: Sp
         for age in np.unique(moved.age):  # of one age, a VM has one piece
             piece = moved.where(moved.age == age)
             new_mean, new_count = _tenure(cells, piece, step_min, span)
-            mean[piece.vm], count[piece.vm] = _merge(mean[piece.vm], count[piece.vm], new_mean, new_count)
+            mean[piece.vm], count[piece.vm] = _merge(mean[piece.vm], count[piece.vm], new_mean, new_count, step_min)
     return mean, count
 
 
@@ -140,12 +140,17 @@ def _tenure(cells: Cells, pieces: _Pieces, step_min: int, span: Span) -> tuple[F
     return mean, count
 
 
-def _merge(mean: Floats, count: Counts, new_mean: Floats, new_count: Counts) -> tuple[Floats, Counts]:
-    """Both together: where both have samples the mean is weighted by their counts."""
-    total = count + new_count  # minutes of one step or hour: at most 60 together
+def _merge(mean: Floats, count: Counts, new_mean: Floats, new_count: Counts, step_min: int) -> tuple[Floats, Counts]:
+    """Both together: where both have samples the mean is weighted by their counts.
+
+    A minute has one owner. Where the old host's later reports were stored nevertheless (by a process that heard of the
+    move after its hours were past re-opening) the counts are more than the step has minutes, and are cut to them.
+    """
+    total = np.minimum(count.astype(np.uint16) + new_count, step_min).astype(np.uint8)
     both = (count > 0) & (new_count > 0)
+    weight = np.float32(1) * count[both] + new_count[both]
     merged = np.where(new_count > 0, new_mean, mean)
-    merged[both] = (mean[both] * count[both] + new_mean[both] * new_count[both]) / total[both]
+    merged[both] = (mean[both] * count[both] + new_mean[both] * new_count[both]) / weight
     return merged, total
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from stream.kafka_source import LOG_APPEND_TIME, KafkaSource
+from stream.kafka_source import LOG_APPEND_TIME, LONGEST_WAIT_S, KafkaSource
 from stream.samples import Key, Refusal
 from stream.wire_base import Wire
 
@@ -82,12 +82,12 @@ def test_no_batch_lies_on_both_sides_of_what_was_handled_and_a_replay_writes_no_
     assert source.sought() == {PART: 3}
     source.put(PART, [one(3, 1), Logged(4, b"{"), Logged(5, b"{"), one(6, 2)])
     [first] = source.poll()
-    assert (first.offset, first.next_offset, source.letters()) == (3, 5, [])
-    assert source.waiting
+    assert (first.offset, first.next_offset) == (3, 5)
+    assert source.moving
     [second] = source.poll()
     assert (second.offset, second.next_offset) == (5, 7)
     assert [letter.message.offset for letter in source.letters()] == [5]
-    assert not source.waiting
+    assert not source.moving
     assert source.counts["messages"] == 2
 
 
@@ -95,11 +95,11 @@ def test_it_is_caught_up_when_the_broker_says_so_and_everything_was_polled() -> 
     source = source_of()
     assert not source.caught_up(PART)
     source.put(PART, [one(0, 1)])
-    source.at_end(PART, there=True)
+    source.says(PART, 0, at_end=True)
     assert not source.caught_up(PART)
     source.poll()
     assert source.caught_up(PART)
-    source.at_end(PART, there=False)
+    source.says(PART, 1, at_end=False)
     assert not source.caught_up(PART)
 
 
@@ -108,6 +108,74 @@ def test_seeking_drops_what_was_fetched() -> None:
     source.put(PART, [one(8, 1)])
     source.seek(PART, 2, 2)
     assert source.poll() == []
+
+
+def at_minute(offset: int, minute: int, host: str = "h") -> Logged:
+    value = {"vm": "a", "host": host, "ts": minute * 60, "cpu": 1}
+    return Logged(offset, json.dumps(value).encode())
+
+
+def minutes(source: KafkaSource) -> dict[int, list[int]]:
+    return {batch.part: (batch.samples.ts_s // 60).tolist() for batch in source.poll()}
+
+
+def two_parts() -> KafkaSource:
+    source = source_of()
+    source.seek(PART + 1, 0, 0)
+    return source
+
+
+def test_no_partition_is_given_far_beyond_the_one_that_is_furthest_behind() -> None:
+    source = two_parts()
+    source.put(PART, [at_minute(n, 100 + n) for n in range(20)])
+    source.put(PART + 1, [at_minute(n, 107 + n) for n in range(3)])
+    assert minutes(source) == {PART: [100, 101, 102, 103, 104]}
+    assert minutes(source) == {PART: [105, 106, 107, 108, 109], PART + 1: [107, 108, 109]}
+    source.says(PART + 1, 7, at_end=False)
+    assert minutes(source) == {PART: [110, 111, 112, 113]}  # the other has more than was fetched, from 109 on
+    assert not source.caught_up(PART)
+    assert source.waiting(PART) == 6
+    source.says(PART + 1, 0, at_end=True)
+    assert minutes(source) == {PART: [114, 115, 116, 117, 118]}
+    assert minutes(source) == {PART: [119]}
+    assert not source.moving
+
+
+def test_a_message_that_is_further_on_keeps_those_behind_it_in_their_order() -> None:
+    source = two_parts()
+    source.put(PART, [at_minute(0, 100), at_minute(1, 130), at_minute(2, 101)])
+    source.put(PART + 1, [at_minute(0, 100)])
+    assert minutes(source) == {PART: [100], PART + 1: [100]}
+    source.says(PART + 1, 0, at_end=True)
+    assert minutes(source) == {PART: [130, 101]}
+
+
+def test_one_of_which_nothing_is_known_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, now_s = two_parts(), 1_000.0
+    monkeypatch.setattr("stream.kafka_source.monotonic", lambda: now_s)
+    source.put(PART, [at_minute(0, 100)])
+    assert minutes(source) == {}
+    now_s += LONGEST_WAIT_S - 0.1
+    assert minutes(source) == {}
+    now_s += 0.2
+    assert minutes(source) == {PART: [100]}
+
+
+def test_a_partition_of_bad_messages_only_holds_nobody() -> None:
+    source = two_parts()
+    source.put(PART, [at_minute(0, 100), at_minute(1, 104)])
+    source.put(PART + 1, [Logged(0, b"{")])
+    assert minutes(source) == {PART: [100, 104], PART + 1: []}
+    assert [letter.part for letter in source.letters()] == [PART + 1]
+
+
+def test_a_refused_sample_names_its_message_also_in_a_later_batch_of_one_fetch() -> None:
+    source = source_of()
+    source.put(PART, [at_minute(n, 100 + n) for n in range(8)])
+    source.poll()
+    source.poll()
+    source.refused(PART, Refusal.LATE, np.array([1]))
+    assert [letter.message.offset for letter in source.letters()] == [6]
 
 
 def counter(offset: int, seconds: float, ts_s: int) -> Logged:

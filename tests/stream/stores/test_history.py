@@ -63,6 +63,12 @@ def test_a_shared_hour_with_samples_on_one_side_only_is_that_sides(stores: Store
     same(history_of(stores, moved, 240, 3), [10, NAN, 0], [20, 0, 40])
 
 
+def test_what_the_old_host_reported_after_the_move_makes_no_hour_longer_than_it_is(stores: Stores) -> None:
+    put_hours(stores, 0, 1, {0: (10, 60), 60: (10, 25)})
+    put_hours(stores, 5, 2, {60: (40, 40), 120: (40, 60)})
+    same(history_of(stores, vm_at("vm", [(0, 0, 1), (80, 5, 2)]), 180, 3), [10, 1850 / 65, 40], [60, 60, 60])
+
+
 def test_zero_merged_with_zero_is_zero(stores: Stores) -> None:
     put_hours(stores, 0, 1, {0: (0.0, 20)})
     put_hours(stores, 5, 2, {0: (0.0, 40)})
