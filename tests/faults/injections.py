@@ -19,6 +19,8 @@ from stream.kafka_tools import partition_of
 from tests.faults.world import RULES, World, as_they_are
 from tests.services import Broker
 
+SETTLED_MIN = 20  # between two moves of a VM in a backlog: more than flapping
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -98,6 +100,20 @@ def stopped(stage: Stage) -> Injected:
     return Injected(len(took), took)
 
 
+def backlog(stage: Stage) -> Injected:
+    """No worker runs, while VMs arrive, move and move again; the next one reads the partitions at paces of its own."""
+    world = stage.world
+    world.workers.stop(world.workers.running[0])
+    for _ in range(2 * stage.scale.minutes):
+        world.fleet.add_one(world.minute)
+        world.fleet.move_one(world.minute, SETTLED_MIN)
+        world.send()
+    began_s = time.monotonic()
+    world.workers.start()
+    world.catch_up()
+    return Injected(1, [time.monotonic() - began_s])
+
+
 def broker_killed(stage: Stage) -> Injected:
     """kill -9 of the broker in the midst of sending, and the same broker started again on its data."""
     world, took = stage.world, []
@@ -173,8 +189,12 @@ def partition_added(stage: Stage) -> Injected:
 
 
 def idle_partition(stage: Stage) -> Injected:
-    """The hosts of one partition fall silent for hours, and come back: its spans are closed by the clock meanwhile."""
+    """The hosts of one partition fall silent for hours, and come back: its spans are closed by the clock meanwhile.
+
+    Nobody moves: of a VM that moved to a silent host, no report would say so.
+    """
     world = stage.world
+    churn, world.churn = world.churn, False
     silent = partition_of(world.fleet.hosts[0].encode(), world.partitions)
     began_s, began = time.monotonic(), world.minute
     world.shape = lambda _, messages: [
@@ -184,7 +204,7 @@ def idle_partition(stage: Stage) -> Injected:
     world.until(lambda: world.stored(silent, began - 1), f"the last minutes of partition {silent} stored by the clock")
     took = time.monotonic() - began_s
     world.flow(max(0, 3 * stage.scale.minutes - (world.minute - began)))
-    world.shape = as_they_are
+    world.shape, world.churn = as_they_are, churn
     world.flow(10)
     world.catch_up()
     return Injected(1, [took])

@@ -59,6 +59,8 @@ def poisoned(stage: Stage) -> Injected:
 def skewed(stage: Stage) -> Injected:
     """One host's clock is hours ahead, which is refused; another's 25 minutes behind, which is taken."""
     fleet, (ahead, behind), count = stage.world.fleet, stage.world.fleet.hosts[1:3], 0
+    stage.world.churn = False
+    stage.world.flow(LATE_MIN)  # nobody who is on that host has moved within what its clock is behind
 
     def skew(minute: Minute, messages: list[Message]) -> list[Message]:
         nonlocal count
@@ -72,6 +74,7 @@ def skewed(stage: Stage) -> Injected:
         ]
 
     _shaped(stage, skew)
+    stage.world.churn = True
     return _caught_up(stage, count)
 
 

@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from models.minutes import HOUR_MIN, STEP_MIN, Clock, Span
 from stream.clock import write_clock
+from stream.due import Rules
 from stream.ingest import Ingest
-from stream.partition import Rules
 from stream.replay import ReplaySource, open_trace
 from stream.stores.open import Stores, open_stores
 from stream.stores.protocols import METRIC_CPU

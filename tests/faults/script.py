@@ -74,17 +74,17 @@ class Fleet:
         return list(self._stays)
 
     def host_of(self, vm: str, minute: Minute) -> str:
-        """Who owns the VM's minute; nobody before it was there."""
-        return ["", *(host for since, host in self._stays[vm] if since <= minute)][-1]
+        """Who owns the VM's minute: before it was there, whoever had it first."""
+        return [host for since, host in self._stays[vm] if since <= max(minute, self._stays[vm][0][0])][-1]
 
     def move(self, vm: str, host: str, minute: Minute, *, linger_min: int = 0) -> None:
         """The VM is on `host` from `minute` on; the host that it left reports it for `linger_min` more."""
         self._lingers[vm] = (self.host_of(vm, minute), range(minute, minute + linger_min))
         self._stays[vm].append((minute, host))
 
-    def move_one(self, minute: Minute) -> None:
-        """Some VM that has been where it is for an hour moves to another host."""
-        settled = [vm for vm, stays in self._stays.items() if stays[-1][0] <= minute - HOUR_MIN]
+    def move_one(self, minute: Minute, settled_min: int = HOUR_MIN) -> None:
+        """Some VM that has been where it is for so long moves to another host."""
+        settled = [vm for vm, stays in self._stays.items() if stays[-1][0] <= minute - settled_min]
         vm = self._rng.choice(settled)
         others = [host for host in self._hosts if host != self.host_of(vm, minute)]
         self.move(vm, self._rng.choice(others), minute, linger_min=self._rng.choice((0, 0, LINGER_MIN)))
@@ -95,7 +95,8 @@ class Fleet:
 
     def vms_of(self, host: str, minute: Minute) -> list[str]:
         """Who is on the host in that minute."""
-        return [vm for vm in self._stays if self.host_of(vm, minute) == host]
+        there = [vm for vm, stays in self._stays.items() if stays[0][0] <= minute]
+        return [vm for vm in there if self.host_of(vm, minute) == host]
 
     def report(self, host: str, minute: Minute) -> Report:
         """What the host says of the minute, at some second of it."""

@@ -35,6 +35,7 @@ FAULTS: dict[str, Callable[[Stage], Injected]] = {
     "poison flood": inputs.poisoned,
     "clock skew": inputs.skewed,
     "idle partition": injections.idle_partition,
+    "backlog of moves": injections.backlog,
     "kill -9 of a worker": injections.killed,
     "one, two, three, one worker": injections.rebalanced,
     "SIGSTOP of a worker": injections.stopped,
@@ -75,6 +76,7 @@ def play(faults: Sequence[str], scale: Scale, seed: int, folder: Path, own: Brok
         played.workers.start()
         played.flow(10)
         played.catch_up()
+        played.churn = True
         chapters = [_chapter(fault, stage) for fault in faults]
         return list(_rows(chapters, verdict(played)))
 

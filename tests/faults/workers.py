@@ -51,10 +51,9 @@ class Workers:
         """One more."""
         self._number += 1
         log = self._folder / f"worker-{self._number}.log"
-        start = ["-c", "from zhuge import main; main()", "--config", str(self._config)]
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, *start, "worker", "ingest", "--source", SOURCE],
+                command(self._config),
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -104,6 +103,11 @@ class Workers:
     def _unwell(self, worker: Worker, expected: str, got: str) -> StoreError:
         remedy = f"What it said last:\n{_tail(worker)}"
         return StoreError(f"worker {worker.number}", expected=expected, got=got, remedy=remedy)
+
+
+def command(config: Path) -> list[str]:
+    """What one worker is started with."""
+    return [sys.executable, "-c", "from zhuge import main; main()", "--config", str(config), "worker", "ingest"]
 
 
 def _tail(worker: Worker, lines: int = TAIL_LINES) -> str:

@@ -57,7 +57,7 @@ class World:
     minute: Minute = BEGIN
     shape: Shape = as_they_are
     clock_runs: bool = True
-    churn: bool = True
+    churn: bool = False
     _next_s: float = 0.0
 
     def flow(self, minutes: int, *, settle: bool = True) -> None:
