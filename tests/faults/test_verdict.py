@@ -95,8 +95,9 @@ def test_a_row_that_was_tampered_with_is_seen(stores: Stores, fleet: Fleet, sent
     row.mean[2] += 0.02
     stores.series.put(METRIC_CPU, [row])
     assert judge(stores, fleet, log_of(sent), sent) == (0, 1)
-    stores.series.put(METRIC_CPU, [replace(row, epoch=3, count=np.where(row.count > 0, 6, 0).astype(np.uint8))])
-    assert judge(stores, fleet, log_of(sent), sent) == (0, 11)
+    fewer = np.where(row.count > 0, 4, 0).astype(np.uint8)
+    stores.series.put(METRIC_CPU, [replace(row, epoch=3, count=fewer, corrects=True)])
+    assert judge(stores, fleet, log_of(sent), sent) == (11, 0)
 
 
 def test_a_report_too_many_in_the_log_is_lost_and_one_too_few_was_doubled(
