@@ -27,6 +27,7 @@ MOST_VCPUS = 100_000
 MOST_MEMORY_MB = 1_000_000_000  # what is beyond it counts bytes
 UNTOLD: Minute = -(2**31)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_AT_ONCE = 1_024  # VMs for which room is made at a time
 _REMEDY = "Correct the record and send it again."
 
 
@@ -125,7 +126,7 @@ class Inventory:
         """Keep a record that `decode_record` gave; False where a newer one is known already."""
         vm = self._ids.number(record.vm_id)
         if vm >= self._used:
-            self._extend(len(self._ids))
+            self._extend(vm + _AT_ONCE)
         known = self._host.item(vm) >= 0
         if known and record.from_minute < self._from.item(vm):
             return False
