@@ -112,27 +112,34 @@ def test_out_of_order_the_first_event_under_way_is_committed_over(connection: Co
     asyncio.run(trial())
 
 
-def test_our_agents_acknowledge_in_order_and_what_was_handled_only(connection: Connection, topic: str) -> None:
+def test_our_agents_acknowledge_in_order_and_what_was_handled_only(connection: Connection, prefix: str) -> None:
+    topic, witness, group = f"{prefix}events", f"{prefix}witness", f"{prefix}group"
+    ensure_topics(connection, [TopicSpec(topic, 1), TopicSpec(witness, 1)])
+
     async def trial() -> None:
         await send(connection, topic, EVENTS)
         handled: list[bytes] = []
         free = asyncio.Event()
 
         async def handle(value: bytes) -> None:
-            if value == b"b":
+            if value == b"a":
                 await free.wait()
             handled.append(value)
 
-        async def said(offset: int) -> bool:
-            return await committed(connection, f"{topic}-group", topic) == offset
+        async def said(topic: str, offset: int) -> bool:
+            return await committed(connection, group, topic) == offset
 
-        app = ours(connection, f"{topic}-group", [Agent(topic, handle, at_once=True)], Buried())
+        agents = [Agent(topic, handle, at_once=True), Agent(witness, handle, at_once=False)]
+        app = ours(connection, group, agents, Buried())
         async with running(app):
-            await until(lambda: sorted(handled) == [b"a", b"bad", b"c", b"d"])
-            await until(lambda: said(1))
+            await until(lambda: sorted(handled) == [b"b", b"bad", b"c", b"d"])
+            for number in (1, 2):  # both partitions are committed together: two commits have come and gone
+                await send(connection, witness, [b"w"])
+                await until(lambda number=number: said(witness, number))
+            assert await said(topic, 0)
             free.set()
-            await until(lambda: said(len(EVENTS)))
-            assert await ask_brokers(app) == {topic: [0]}
+            await until(lambda: said(topic, len(EVENTS)))
+            assert await ask_brokers(app) == {topic: [0], witness: [0]}
 
     asyncio.run(trial())
 

@@ -54,12 +54,13 @@ def test_one_run_begins_when_every_partition_has_said_it() -> None:
     async def trial() -> None:
         worked = Worked()
         runs = Runs(worked, lambda: [0, 1, 1000], settle_s=LONG_S)
-        turn = asyncio.create_task(turned(runs))
         first = asked(runs, (60, 0), (60, 1))
-        await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await runs.turn()
         assert worked.ends == []
         last = asked(runs, (60, 1000))
-        await asyncio.gather(turn, *first, *last)
+        await asyncio.gather(turned(runs), *first, *last)
         assert worked.ends == [60]
         assert threading.get_ident() not in worked.threads
 
