@@ -19,7 +19,7 @@ from stream.clock import now as clock_now
 from stream.feed import Plan
 from stream.feed_encode import open_encoder
 from stream.feed_faults import Faults
-from stream.feed_run import Fed, run
+from stream.feed_run import Fed, Heard, run
 from stream.feed_trace import open_fleet
 from stream.front import Front
 from stream.kafka import topics_of
@@ -213,7 +213,7 @@ def _feed(plan: Plan, clock: Clock | None, control: Control | None) -> Fed:
             note = f"{format_iso(minute)}  {counts['messages']:,} messages, {each_s:,.0f} a second"
             update((minute - plan.span.start) / length_min, note)
 
-        fed = run(plan, clock, begun, progress)
+        fed = run(plan, clock, Heard(begun, progress))
     if control is not None and clock is not None:
         stands_at = min(fed.reached, clock_now(control, time.time()))
         write_clock(control, Clock(speed=0.0, origin_minute=stands_at))
