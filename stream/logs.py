@@ -17,7 +17,6 @@ from typing import TextIO
 LIBRARIES = ("aiokafka", "faust", "kafka", "mode", "uvicorn")
 AGAIN_AFTER_S = 10.0
 LONGEST_CHARS = 10_000
-_OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")  # loggers that bring a format of their own
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 _SEVERAL = 1_000
 
@@ -28,7 +27,6 @@ def set_up(stream: TextIO = sys.stderr) -> None:
     """All that this process logs goes to `stream`: text on a terminal, else JSON lines; our own from INFO on.
 
     Of libraries only what is a warning or worse, and that sparingly. An exception that nobody caught is logged too.
-    Call it after what sets up a format of its own (a web server).
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Text() if stream.isatty() else JsonLines())
@@ -38,10 +36,6 @@ def set_up(stream: TextIO = sys.stderr) -> None:
     root.setLevel(logging.INFO)
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
-    for name in _OWN_HANDLERS:
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread

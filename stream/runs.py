@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from models.errors import BadInput, StoreError
 from models.minutes import HOUR_MIN, Minute, floor_to
-from stream.clock import WATERMARK_PREFIX, read_clock
 from stream.clock import now as clock_now
+from stream.clock import read_clock, watermarks
 from stream.live import Fleet
 from stream.stores.protocols import Control
 
@@ -133,17 +133,12 @@ def check_closed(fleet: Fleet, end: Minute) -> None:
         )
 
 
-def parts_of(control: Control) -> list[int]:
-    """The partitions that have ever said how far they are."""
-    return [int(key.removeprefix(WATERMARK_PREFIX)) for key in control.list(WATERMARK_PREFIX)]
-
-
 def overdue(control: Control, close_delay_min: int) -> Minute | None:
     """End of the closed hours, where no run has come that far yet; else None."""
-    marks = [int(json.loads(mark.value)["minute"]) for mark in control.list(WATERMARK_PREFIX).values()]
+    marks = watermarks(control)
     if not marks:
         return None
-    closed = floor_to(max(marks) - close_delay_min, HOUR_MIN)
+    closed = floor_to(max(marks.values()) - close_delay_min, HOUR_MIN)
     record = control.get(THROUGH_KEY)
     return closed if record is None or int(json.loads(record.value)["end"]) < closed else None
 

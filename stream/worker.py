@@ -86,6 +86,7 @@ def agents_app(connection: Connection, member: Membership, agents: Sequence[Agen
         broker_commit_interval=COMMIT_EVERY_S,
         broker_commit_livelock_soft_timeout=LONGEST_EVENT_S,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=member.instance or None,
         consumer_metadata_max_age_ms=member.metadata_max_age_ms,
         stream_processing_timeout=LONGEST_EVENT_S,
         stream_wait_empty=False,  # else an event that waits for a store keeps the process from ending, for ever

@@ -15,7 +15,7 @@ from models.minutes import Minute
 from stream.agents import Care, handlers_of
 from stream.broker import Membership
 from stream.broker_topics import Out
-from stream.clock import CLOCK_KEY
+from stream.clock import CLOCK_KEY, watermarks
 from stream.clock import now as clock_now
 from stream.firehose import Firehose
 from stream.front import opened
@@ -26,7 +26,7 @@ from stream.outbox import Outbox
 from stream.plumbing import Plumbing
 from stream.receive import create_receiver
 from stream.receive_write import Report, rule_of
-from stream.runs import Runs, forecast_after, overdue, parts_of
+from stream.runs import Runs, forecast_after, overdue
 from stream.serve import serve, serving
 from stream.settings import Settings
 from stream.sources import connection_of, source_of
@@ -81,7 +81,7 @@ def run_forecast(settings: Settings, port: int | None) -> int:
         async def bury(key: bytes, value: bytes) -> None:
             await outbox.write([Out(topics.events_dead, key, value)])
 
-        runs = Runs(lambda end: _measured(fleet, end, metrics), lambda: parts_of(control))
+        runs = Runs(lambda end: _measured(fleet, end, metrics), lambda: watermarks(control))
         agents = [
             Agent(topic, handler, at_once=topic == topics.hours)  # one run is for all hours that wait
             for topic, handler in handlers_of(fleet, topics, runs).items()

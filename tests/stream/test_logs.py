@@ -121,14 +121,17 @@ def test_the_memory_of_what_was_told_is_bounded() -> None:
 
 
 SCRIPT = """
-import asyncio, logging, sys, threading, warnings
+import logging, threading, urllib.request, warnings
 from stream.logs import set_up
-import uvicorn
-uvicorn.Config(None)
+import contextlib
+from stream.serve import serving
 set_up()
 logging.getLogger("stream.x").info("ours %s", "\\n", extra={"vm": "a\\nb"})
 logging.getLogger("aiokafka").info("chatter")
-logging.getLogger("uvicorn.error").error("of the web server")
+async def broken(scope, receive, send):
+    raise OSError("of the web server")
+with serving(broken) as url, contextlib.suppress(OSError):
+    urllib.request.urlopen(url)
 warnings.warn("of a library")
 thread = threading.Thread(target=lambda: 1 / 0)
 thread.start()
@@ -141,9 +144,9 @@ def test_everything_that_a_process_says_is_a_json_line() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=False)
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert done.returncode == 1
-    assert [line["message"].split(": ")[-1].split("\n")[0] for line in lines] == [
-        "ours ",
-        "of the web server",
+    assert [line["message"].strip().split(": ")[-1].split("\n")[0] for line in lines] == [
+        "ours",
+        "Exception in ASGI application",
         "of a library",
         "nobody caught ZeroDivisionError",
         "nobody caught SystemError",

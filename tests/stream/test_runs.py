@@ -14,7 +14,7 @@ from models.minutes import Clock
 from stream.champion import Champion
 from stream.clock import write_clock
 from stream.live import Fleet
-from stream.runs import NOBODY, Runs, check_closed, forecast_after, overdue, parts_of
+from stream.runs import NOBODY, Runs, check_closed, forecast_after, overdue
 from stream.settings import Settings
 from tests.stream.small_fleet import END, NOW, fill
 
@@ -185,7 +185,6 @@ def test_what_is_overdue_is_what_is_closed_and_not_forecast(fleet: Fleet) -> Non
     assert overdue(control, 3) is None
     mark(fleet, 0, NOW - 300)
     mark(fleet, 1000, NOW)
-    assert parts_of(control) == [0, 1000]
     assert overdue(control, 3) == END
     forecast_after(fleet, END)
     assert overdue(control, 3) is None
