@@ -62,7 +62,7 @@ class Firehose(Service):
             behind=any(session.lag.values()),
             rebalances=session.rebalances,
             ring_bytes=session.ingest.ring_bytes,
-            vms=session.ingest.vms,
+            vms=len(session.ingest.ids),
             coverage=session.coverage,
             last_turn_s=max(session.turned_s, self._turned_s),
             last_commit_s=max(session.committed_s, self._committed_s),

@@ -20,6 +20,7 @@ from models.fleet import Vm, VmRecord
 from models.minutes import Clock, Minute
 from stream.assignment import Assigned, Committed, assign, claim_source, known_vms, mark_correction
 from stream.clock import newest_minutes, read_clock
+from stream.columns import Numbered
 from stream.due import Due, Rules
 from stream.keys import LastHours
 from stream.placements import encode_placed
@@ -50,8 +51,7 @@ class Ingest:
         self._last_hours = LastHours()
         self._assigned: dict[int, Assigned] = {}
         self._counts: Counter[str] = Counter()  # of partitions that are another's by now, and of the whole process
-        self._due = Due()
-        self._stored = Stored()
+        self._due, self._stored = Due(), Stored()
         self._again: set[int] = set()  # partitions of which placed minutes have got another owner
         self._moved: dict[int, Assigned] = {}  # what the next commit is about
         for part in source.parts:
@@ -63,9 +63,9 @@ class Ingest:
         return list(self._assigned)
 
     @property
-    def vms(self) -> int:
-        """Ids that are known, of any partition."""
-        return len(self._fleet)
+    def ids(self) -> Numbered[str]:
+        """The ids that are known, of any partition, to be shared with who else keeps them."""
+        return self._fleet.ids
 
     @property
     def watermark(self) -> Minute | None:
@@ -128,17 +128,17 @@ class Ingest:
             self._again.add(part)
 
     def step(self) -> list[Minute]:
-        """One round with its commit. Returns the hours that were stored for the first time, by start."""
-        self.round(self._wall())
+        """Take, store and commit once. Returns the hours that were stored for the first time, by start."""
+        self.take(self._wall())
         self.commit()
         return sorted({hour.start for hour in self.stored().hours})
 
-    def round(self, wall_s: float) -> None:
-        """Take what has come, and store the spans that it closed.
+    def take(self, wall_s: float) -> None:
+        """Take what has come, and close what is due by it.
 
         `wall_s`: epoch seconds at a moment before the source was asked whether it has more: idle partitions follow
-        the clock that far. After a StoreError the next round stores what this one could not; after StartOver another
-        ingest has to begin, which replays what this one had in hand.
+        the clock that far. StartOver where a store failed on the way: another ingest has to begin, which replays what
+        this one had in hand.
         """
         clock = read_clock(self._stores.control)
         if self._again:
@@ -146,7 +146,17 @@ class Ingest:
         with _whole():
             self._replay_again()
             self._take_all(clock, wall_s)
-        self._store()
+
+    def store(self) -> None:
+        """Store what was closed; after a StoreError the next call does it."""
+        self._save_places()
+        if self._due.rows:
+            profiles = updated_profiles(self._stores.series, self._due.hours, self._rules.profile_alpha)
+            self._stores.series.put(METRIC_CPU, self._due.rows, profiles)
+            self._stored.rows += len(self._due.rows)
+            self._stored.hours += events_of(self._due.hours)
+            self._stored.coverage = coverage_of(self._due.hours, self._source.interval_min)
+            self._due = Due()
 
     def stored(self) -> Stored:
         """What has been stored since the last call."""
@@ -154,10 +164,11 @@ class Ingest:
         return stored
 
     def commit(self) -> dict[int, Committed]:
-        """Say in the control store how far each partition is; returns what was said.
+        """Store what is closed, then say in the control store how far each partition is; returns what was said.
 
         StartOver where another process has one of them by now.
         """
+        self.store()
         moved = list(self._moved.values())
         if not moved:
             return {}
@@ -218,6 +229,8 @@ class Ingest:
             self._moved[assigned.part] = assigned
         if due.corrects:  # said before the catalogue knows of the new owner: a crash leaves no minute with two
             assigned.correction = mark_correction(self._stores.control, assigned.part, assigned.newest + 1)
+        for closed in due.hours:
+            self._last_hours.see(closed.block, closed.start, closed.hour.count)
         self._due.rows.extend(due.rows)
         self._due.hours.extend(due.hours)
 
@@ -226,18 +239,6 @@ class Ingest:
             self._stores.catalogue.put(changes.lives, changes.placements)
             self._fleet.saved()
             self._stored.placed += encode_placed(vms_of(changes))
-
-    def _store(self) -> None:
-        self._save_places()
-        if self._due.rows:
-            profiles = updated_profiles(self._stores.series, self._due.hours, self._rules.profile_alpha)
-            self._stores.series.put(METRIC_CPU, self._due.rows, profiles)
-            self._stored.rows += len(self._due.rows)
-            self._stored.hours += events_of(self._due.hours)
-            self._stored.coverage = coverage_of(self._due.hours, self._source.interval_min)
-            for closed in self._due.hours:
-                self._last_hours.see(closed.block, closed.start, closed.hour.count)
-            self._due = Due()
 
 
 @contextmanager

@@ -193,10 +193,10 @@ class Partition:
             for k in range(count):
                 columns = slice(k * SLOTS, (k + 1) * SLOTS)
                 whole = Aggregate(made.whole.mean[columns], made.whole.count[columns])
-                if not whole.count.any():
-                    continue
                 block, writer = self._slots.blocks[first + k], self._writer
                 corrects = start < writer.corrects_until or (step_min, start) in self._corrected
+                if not (whole.count.any() or corrects):
+                    continue
                 due.rows.append(BlockRow(step_min, block, start, writer.part, writer.epoch, *whole, corrects))
                 if step_min == HOUR_MIN and blocks is None:
                     due.hours.append(ClosedHour(writer.part, block, start, whole, made.steps.mean[:, columns]))

@@ -29,7 +29,7 @@ class Roster:
 
     def __init__(self, topics: Topics, ingest: Ingest) -> None:
         self._topics, self._ingest = topics, ingest
-        self._inventory = Inventory()
+        self._inventory = Inventory(ingest.ids)
 
     def hear(self, messages: Sequence[tuple[str, Message]], partitions: int) -> None:
         """Take messages of the topics of inventory and placements; the samples' topic has so many partitions."""

@@ -202,9 +202,10 @@ class Session:
     def _take(self, wall_s: float, heard: Sequence[tuple[str, Message]]) -> None:
         try:
             self._roster.hear(heard, self._reader.partitions())
-            self.ingest.round(wall_s)
+            self.ingest.take(wall_s)
             while self._source.moving:
-                self.ingest.round(wall_s)
+                self.ingest.take(wall_s)
+            self.ingest.store()
         finally:
             for part in self.ingest.parts:  # what was known of the end was known as of `wall_s`
                 self._source.says(part, self.lag.get(part, 1), at_end=False)

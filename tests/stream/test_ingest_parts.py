@@ -141,6 +141,18 @@ def test_a_successor_goes_on_correcting_where_the_first_one_died_before_it_wrote
     assert read_steps(stores.series, stores.catalogue.find(["a"])["a"], 60, HOUR)[0].tolist() == [30]
 
 
+def test_a_span_that_was_taken_back_whole_is_written_as_empty(stores: Stores) -> None:
+    on_h1 = log_of([(0, at(START + m), 10.0) for m in range(5)], [(0, at(START + 40), 1.0)])
+    source = LogSource(KEYS, [on_h1, log_of([(2, at(START + m), 50.0) for m in range(31, 41)], part=1)])
+    ingest = ingest_of(source, stores)
+    ingest.step()
+    close(ingest, stores, START + 70)
+    drain(ingest)
+    close(ingest, stores, START + 71)
+    assert stores.series.read("cpu", 5, [0], Span(START + 40, START + 45)).count[0, 0] == 0
+    assert counts_of(stores, "a") == [15]
+
+
 def replace_log(source: LogSource, until: int) -> LogSource:
     """The same log as it was when partition 1 had nothing yet."""
     return LogSource(KEYS, [source.log[0][:until], []])
