@@ -14,7 +14,7 @@ import click
 from models.errors import BadInput
 from models.fleet import FOREVER
 from models.minutes import Clock, Minute, Span, format_iso, parse_iso
-from stream.clock import CLOCK_KEY, write_clock
+from stream.clock import CLOCK_KEY, read_clock, write_clock
 from stream.clock import now as clock_now
 from stream.feed import Plan
 from stream.feed_encode import open_encoder
@@ -205,16 +205,20 @@ def _feed(plan: Plan, clock: Clock | None, control: Control | None) -> Fed:
         if control is not None:
             write_clock(control, running or Clock())
 
-    length_min, began_s = plan.span.end - plan.span.start, time.monotonic()
-    with bar("feeding") as update:
+    span, began_s = plan.span, time.monotonic()
+    reached = span.start
 
-        def progress(minute: Minute, counts: Counter[str]) -> None:
-            each_s = counts["messages"] / max(1e-9, time.monotonic() - began_s)
-            note = f"{format_iso(minute)}  {counts['messages']:,} messages, {each_s:,.0f} a second"
-            update((minute - plan.span.start) / length_min, note)
+    def progress(minute: Minute, counts: Counter[str]) -> None:
+        nonlocal reached
+        reached = minute
+        each_s = counts["messages"] / max(1e-9, time.monotonic() - began_s)
+        note = f"{format_iso(minute)}  {counts['messages']:,} messages, {each_s:,.0f} a second"
+        update((minute - span.start) / (span.end - span.start), note)
 
-        fed = run(plan, clock, Heard(begun, progress))
-    if control is not None and clock is not None:
-        stands_at = min(fed.reached, clock_now(control, time.time()))
-        write_clock(control, Clock(speed=0.0, origin_minute=stands_at))
-    return fed
+    try:
+        with bar("feeding") as update:
+            return run(plan, clock, Heard(begun, progress))
+    finally:  # what was forecast stays as fresh as it was
+        if control is not None and clock is not None and read_clock(control).speed == clock.speed:
+            stands_at = min(reached, clock_now(control, time.time()))
+            write_clock(control, Clock(speed=0.0, origin_minute=stands_at))

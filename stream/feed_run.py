@@ -24,6 +24,7 @@ from stream.feed import Board, Plan, play
 from stream.feed_arrow import join
 
 LOOK_EVERY_S = 0.2
+IMPATIENT_S = 2.0  # what stops a process often signals twice: to it and to its group
 MOST_PRODUCERS = 64
 END = None  # what a producer is sent to end it; else the wall time at which all begin
 ERRORS: dict[str, type[ZhugeError]] = {"BadInput": BadInput, "StoreError": StoreError}
@@ -84,14 +85,14 @@ def run(plan: Plan, clock: Clock | None, heard: Heard) -> Fed:
 def _asked_to_end() -> Iterator[Callable[[], bool]]:
     """Whether Ctrl-C or SIGTERM came since: an exception in the midst of a pipe's message would break the pipe.
 
-    A second one is raised all the same.
+    One that comes seconds later is raised all the same: somebody does not want to wait for the brokers.
     """
-    came: list[int] = []
+    came: list[float] = []
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        if came:
+    def note(_number: int, _frame: FrameType | None) -> None:
+        came.append(time.monotonic())
+        if came[-1] - came[0] > IMPATIENT_S:
             raise KeyboardInterrupt
-        came.append(number)
 
     if current_thread() is not main_thread():
         yield lambda: False

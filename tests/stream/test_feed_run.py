@@ -51,8 +51,7 @@ def started(asked: Asked, *arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("producers", [1, 2])
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("producers", "stop"), [(1, signal.SIGINT), (2, signal.SIGTERM)])
 def test_a_feed_that_is_stopped_ends_clean(asked: Asked, producers: int, stop: signal.Signals) -> None:
     process = started(asked, "--speed", "600", "--producers", str(producers), "--acknowledged", "kept.parquet")
     process.send_signal(stop)
