@@ -9,7 +9,7 @@ STAMP := $(VENV)/.set-up-$(SET)
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo check test lint faults bench services services-down java lock clean
+.PHONY: help setup system demo cluster check test lint faults bench services services-down java lock clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ $(STAMP): $(LOCK) pyproject.toml
 
 demo: setup  ## the main job: a fleet, its forecasts, windows, API and page (ARGS=--once for a single pass)
 	@$(BIN)/zhuge demo $(ARGS)
+
+cluster: setup java  ## the demo on real services: Kafka, workers, feed and page in one terminal (ARGS=--fresh begins anew)
+	@$(BIN)/python -m deploy.cluster $(ARGS)
 
 check: setup lint  ## lint, types and unit tests, about a minute
 	@$(BIN)/pytest -q -m "not slow and not browser" $(ARGS)

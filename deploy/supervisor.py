@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import signal
@@ -35,6 +36,17 @@ class _Member:
     words: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
 
 
+def readable(line: str) -> str:
+    """A JSON line of a worker's log as a person reads it, a traceback below it; any other line as it is."""
+    try:
+        record = json.loads(line)
+        told = f"{record['time'][11:19]} {record['level']} {record['logger']}: {record['message']}"
+    except (ValueError, TypeError, KeyError):
+        return line
+    fields = "".join(f"  {name}={value}" for name, value in record.get("fields", {}).items())
+    return "\n".join([told + fields, *record.get("traceback", "").splitlines()])
+
+
 class Together(AbstractContextManager["Together"]):
     """Processes that live as long as the block; they are stopped in the reverse order of their start.
 
@@ -42,7 +54,7 @@ class Together(AbstractContextManager["Together"]):
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None, out: IO[str] | None = None) -> None:
-        self._environment = {**os.environ, **(environment or {}), "PYTHONUNBUFFERED": "1"}
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self._out = out or sys.stdout
         self._members: list[_Member] = []
         self._ended: queue.Queue[_Member] = queue.Queue()
@@ -104,8 +116,9 @@ class Together(AbstractContextManager["Together"]):
     def _read(self, member: _Member) -> None:
         with cast("IO[str]", member.process.stdout) as lines:
             for line in lines:
-                member.words.append(line.rstrip())
-                self.say(line.rstrip(), member.name)
+                for shown in readable(line.rstrip()).split("\n"):
+                    member.words.append(shown)
+                    self.say(shown, member.name)
         member.process.wait()
         self._ended.put(member)
 

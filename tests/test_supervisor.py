@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Callable
 
 import pytest
 
-from deploy.supervisor import ProcessDied, Together
+from deploy.supervisor import ProcessDied, Together, readable
 
 PATIENT = "trap 'echo asked to end; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
 
@@ -96,3 +97,17 @@ def test_the_environment_is_handed_on() -> None:
     with Together({"ZHUGE_SERVE__PORT": "9"}, out) as together:
         together.run("env", shell("echo $ZHUGE_SERVE__PORT $PYTHONUNBUFFERED"))
     assert "env | 9 1" in out.getvalue()
+
+
+def test_a_workers_json_line_is_made_readable() -> None:
+    record = {"time": "2026-03-10T12:00:01.250Z", "level": "error", "logger": "stream.worker", "message": "no broker"}
+    more = {"fields": {"part": 3}, "traceback": "Traceback:\n  OSError"}
+    assert readable(json.dumps(record)) == "12:00:01 error stream.worker: no broker"
+    assert (
+        readable(json.dumps(record | more)) == "12:00:01 error stream.worker: no broker  part=3\nTraceback:\n  OSError"
+    )
+
+
+@pytest.mark.parametrize("line", ["", "vms: 200", "{", "[1]", '{"time": 5}', "0.0", '{"vms": 200}'])
+def test_any_other_line_stays_as_it_is(line: str) -> None:
+    assert readable(line) == line

@@ -13,7 +13,7 @@ import json
 import random
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,15 +77,15 @@ def start(service: Service, folder: Path, home: Path) -> State:
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / "lock"):
         state = read(folder)
-        ports = _choose(service) | (state.ports if state else {})
+        ports = free_ports(service.ports) | (state.ports if state else {})
         if state and process.alive(state.process):
             place = Place(home, folder, ports)
             if state.digest == _digest(service, place):
                 _await_answer(service, place, state)
                 return state
             process.end(state.process, STOP_LIMIT_S)
-        free = all(map(_free, ports.values()))
-        return _launch(service, Place(home, folder, ports if free else _choose(service)))
+        free = all(map(is_free, ports.values()))
+        return _launch(service, Place(home, folder, ports if free else free_ports(service.ports)))
 
 
 def stop(folder: Path) -> bool:
@@ -114,11 +114,11 @@ def read(folder: Path) -> State | None:
 
 
 @contextlib.contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """One at a time, among processes as well: the second waits, and then finds what the first made."""
+def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
+    """One at a time, among processes as well: the second waits, or gets BlockingIOError where it should not."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
@@ -166,17 +166,18 @@ def _digest(service: Service, place: Place) -> str:
     return hashlib.sha256(json.dumps([service.config(place), service.command(place)]).encode()).hexdigest()
 
 
-def _choose(service: Service) -> dict[str, int]:
+def free_ports(names: Sequence[str]) -> dict[str, int]:
     """Free ports below those that the kernel hands out: a client that calls a server which is down cannot take one."""
     highest = int(EPHEMERAL.read_text("ascii").split()[0]) if EPHEMERAL.exists() else 32_768
     ports: dict[str, int] = {}
-    for name in service.ports:
+    for name in names:
         candidates = (random.randrange(LOWEST_PORT, max(highest, LOWEST_PORT + 1_000)) for _ in range(1_000))
-        ports[name] = next(port for port in candidates if port not in ports.values() and _free(port))
+        ports[name] = next(port for port in candidates if port not in ports.values() and is_free(port))
     return ports
 
 
-def _free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server can listen on a port of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections of the last run do not count
         try:
