@@ -8,7 +8,6 @@ does where its host itself begins to report by another partition.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -28,13 +27,13 @@ from stream.stays import (
     FLAP_MIN,
     Stay,
     corrected,
+    due,
     earliest_change,
     may_precede,
     merged,
     newest_life,
     owned,
     reconciled,
-    switch_from,
 )
 from stream.unsaved import Changes, Unsaved
 
@@ -207,17 +206,18 @@ class Fleet:
     def _follow(self, part: int, vm: int, host: int, minutes: Sequence[int]) -> None:
         """Make the placements that a report of a known VM calls for."""
         columns, stays = self._columns, self._columns.stays(vm)
-        first, current = stays[0], stays[-1]
-        there = [stay.host == host and self._parts.has(part, stay) for stay in (first, current)]
-        if not there[0] and may_precede(stays, host, minutes[0]):
-            self._place(part, vm, host, minutes[0], first.vcpus)
-        if there[1]:
+
+        def mine(stay: Stay) -> bool:
+            return stay.host == host and self._parts.has(part, stay)
+
+        if not mine(stays[0]) and may_precede(stays, host, minutes[0]):
+            self._place(part, vm, host, minutes[0], stays[0].vcpus)
+        reported = columns.reported.item(vm)
+        while found := due(newest_life(columns.stays(vm)), host, minutes, mine, reported=reported):
+            self._place(part, vm, host, found[0], found[1].vcpus)
+            reported = True
+        if mine(columns.stays(vm)[-1]):
             columns.reported[vm] = True
-            return
-        due = switch_from(newest_life(columns.stays(vm)), host, reported=columns.reported.item(vm))
-        moved = bisect_left(minutes, due)
-        if moved < len(minutes):
-            self._place(part, vm, host, minutes[moved], current.vcpus)
 
     def _place(self, part: int, vm: int, host: int, minute: Minute, vcpus: float | None) -> None:
         """A stay of the newest life, as a host's report says."""

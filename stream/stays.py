@@ -6,9 +6,9 @@ life before the newest one are among them, as it still owns the minutes before t
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 from models.fleet import FOREVER, SLOTS
@@ -115,7 +115,8 @@ def switch_from(life: Sequence[Stay], host: int, *, reported: bool) -> Minute:
     """
     current = life[-1]
     if current.host != host:
-        return current.from_minute + FLAP_MIN
+        since = takewhile(lambda stay: stay.host == current.host, reversed(life))  # it may have changed its partition
+        return min(stay.from_minute for stay in since) + FLAP_MIN
     if not reported:
         return current.from_minute
     since = current.from_minute
@@ -126,6 +127,25 @@ def switch_from(life: Sequence[Stay], host: int, *, reported: bool) -> Minute:
             return max(since + FLAP_MIN, current.from_minute + 1)
         since = stay.from_minute
     return current.from_minute + 1
+
+
+def due(
+    life: Sequence[Stay], host: int, minutes: Sequence[Minute], mine: Callable[[Stay], bool], *, reported: bool
+) -> tuple[Minute, Stay] | None:
+    """The first of a host's reported minutes at which a stay of its own is due, and the stay that it ends there.
+
+    Each minute is judged by who owns it, not by the newest stay: what is read late may lie between two stays. `mine`:
+    a stay of this host, in the partition by which it reports.
+    """
+    ends = [*(stay.from_minute for stay in life[1:]), FOREVER]
+    for number, (stay, end) in enumerate(zip(life, ends, strict=True), 1):
+        if mine(stay):
+            continue
+        first = switch_from(life[:number], host, reported=reported or number < len(life))
+        at = bisect_left(minutes, first)
+        if at < len(minutes) and minutes[at] < end:
+            return minutes[at], stay
+    return None
 
 
 def may_precede(stays: Sequence[Stay], host: int, minute: Minute) -> bool:

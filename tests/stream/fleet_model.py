@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from models.fleet import SLOTS, Placement, Vm, VmRecord
+from models.fleet import FOREVER, SLOTS, Placement, Vm, VmRecord
 from models.minutes import Minute
 
 FLAP = 10
@@ -46,17 +46,25 @@ class Model:
         if vm_id not in self.vms:
             self._put(vm_id, Placement(vm_id, minutes[0], minutes[0], host, None, *self._free(part)), reported=True)
             return
-        first, last = self.life(vm_id)[0], self.life(vm_id)[-1]
+        first = self.life(vm_id)[0]
         one_life = len(self.life(vm_id)) == len(self.vms[vm_id].places)
         ahead = 1 if len(self.life(vm_id)) == 1 and first.host == host else FLAP
         if one_life and not self._here(part, host, first) and minutes[0] <= first.from_minute - ahead:
             self._report(part, vm_id, host, minutes[0], first.vcpus)
-        if self._here(part, host, last):
+        while found := self._due(part, vm_id, host, minutes):
+            self._report(part, vm_id, host, *found)
+        if self._here(part, host, self.life(vm_id)[-1]):
             self.vms[vm_id].reported = True
-            return
-        due = [m for m in minutes if m >= self._switch(vm_id, host)]
-        if due:
-            self._report(part, vm_id, host, due[0], last.vcpus)
+
+    def _due(self, part: int, vm_id: str, host: str, minutes: Sequence[int]) -> tuple[Minute, float | None] | None:
+        life = self.life(vm_id)
+        for at, place in enumerate(life):
+            end = life[at + 1].from_minute if at + 1 < len(life) else FOREVER
+            reported = self.vms[vm_id].reported or at + 1 < len(life)
+            after = [m for m in minutes if m >= self._switch(life[: at + 1], host, reported=reported)]
+            if not self._here(part, host, place) and after and after[0] < end:
+                return after[0], place.vcpus
+        return None
 
     def restart(self, part: int, vm_id: str, host: str, minute: Minute) -> None:
         vcpus = self.life(vm_id)[-1].vcpus
@@ -109,15 +117,14 @@ class Model:
         while begun and later and later[0].host == host and later[0].vcpus == owner.vcpus:
             self._put(vm_id, replace(later.pop(0), vcpus=size), reported=False)
 
-    def _switch(self, vm_id: str, host: str) -> Minute:
-        life = self.life(vm_id)
+    def _switch(self, life: Sequence[Placement], host: str, *, reported: bool) -> Minute:
         last = life[-1]
+        stay = [p for p in life if all(q.host == last.host for q in life[life.index(p) :])]  # on the last one's host
         if last.host != host:
-            return last.from_minute + FLAP
-        if not self.vms[vm_id].reported:
+            return stay[0].from_minute + FLAP
+        if not reported:
             return last.from_minute
-        since = [p for p in life if all(q.host == host for q in life[life.index(p) :])]  # its stay on this host
-        changed = [q.from_minute for p, q in pairwise(since) if p.row != q.row]
+        changed = [q.from_minute for p, q in pairwise(stay) if p.row != q.row]
         return max(changed[-1] + FLAP, last.from_minute + 1) if changed else last.from_minute + 1
 
     def _report(self, part: int, vm_id: str, host: str, minute: Minute, vcpus: float | None) -> None:

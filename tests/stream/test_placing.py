@@ -115,3 +115,20 @@ def test_a_record_whose_policy_cannot_be_read_is_refused(policy: Policy) -> None
     with pytest.raises(BadInput):
         fleet.apply(0, VmRecord("a", "h1", 100, policy=policy))
     assert fleet.placements("a") == ()
+
+
+def test_a_stay_that_is_read_after_the_next_one_lies_between_the_two() -> None:
+    fleet, _ = make(3)
+    fleet.report(0, "a", "h1", [100])
+    fleet.report(2, "a", "h3", [140])
+    fleet.report(1, "a", "h2", list(range(118, 138)))
+    fleet.report(1, "a", "h2", [145])  # it lingers: h3 has the VM
+    assert [(p.from_minute, p.host) for p in fleet.placements("a")] == [(100, "h1"), (118, "h2"), (140, "h3")]
+
+
+def test_a_change_of_partition_does_not_put_a_move_off() -> None:
+    fleet, _ = make()
+    fleet.report(0, "a", "h1", [100])
+    fleet.report(1, "a", "h1", [120])
+    fleet.report(0, "a", "h2", [126])
+    assert [(p.from_minute, p.host) for p in fleet.placements("a")] == [(100, "h1"), (120, "h1"), (126, "h2")]
