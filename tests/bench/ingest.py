@@ -5,7 +5,8 @@ the reader's alone. Rates are between two commits, the first one after an eighth
 sight; for Flink a third, after its compilers), the last one at its end; stores are SQLite files. Peers read the same
 topics: PyFlink by deploy/flink/means.sql with its means thrown away, and a plain agent of Faust. `restart_to_live_s` is
 from the start of the process to all read and committed again, with one more minute that came meanwhile; the worker has
-a name of its own in its group (`kafka.instance`), else it would wait for its dead predecessor's session to end.
+a name of its own in its group (`kafka.instance`), else it would wait for its dead predecessor's session to end. With
+`--quick` a JVM has hardly begun to compile when Flink is at the end: what is said of it there is too little.
 """
 
 from __future__ import annotations
