@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -36,26 +38,32 @@ def given(folder: Path, kafka: Kafka, prefix: str) -> Asked:
     return asked
 
 
-def started(asked: Asked, *arguments: str) -> subprocess.Popen[str]:
+@contextmanager
+def feeding(asked: Asked, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A feed as a process of its own, once the first of its messages is in the topic."""
     program = [str(Path(sys.executable).with_name("zhuge")), "--config", str(asked.folder / "zhuge.toml"), "feed"]
     process = subprocess.Popen(
         [*program, TRACE, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=asked.folder
     )
-    for _ in range(300):
-        if next(read_topic(asked.own, asked.samples), None) is not None:
-            return process
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
-    raise AssertionError("nothing was fed within 30 s")
+    try:
+        end_s = time.monotonic() + 60
+        while next(read_topic(asked.own, asked.samples), None) is None:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end_s, "nothing was fed within a minute"
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("producers", "stop"), [(1, signal.SIGINT), (2, signal.SIGTERM)])
 def test_a_feed_that_is_stopped_ends_clean(asked: Asked, producers: int, stop: signal.Signals) -> None:
-    process = started(asked, "--speed", "600", "--producers", str(producers), "--acknowledged", "kept.parquet")
-    process.send_signal(stop)
-    out, err = process.communicate(timeout=30)
+    options = ("--speed", "600", "--producers", str(producers), "--acknowledged", "kept.parquet")
+    with feeding(asked, *options) as process:
+        process.send_signal(stop)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "zhuge: stopped" in err
     assert "Traceback" not in err
@@ -80,11 +88,11 @@ def test_several_producers_send_what_one_would(asked: Asked, tmp_path: Path, kaf
 
 @pytest.mark.slow
 def test_a_producer_that_dies_ends_the_feed_in_words(asked: Asked) -> None:
-    process = started(asked, "--speed", "600", "--producers", "2")
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    producers = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    assert len(producers) == 2
-    subprocess.run(["kill", "-9", producers[1]], check=True)
-    _, err = process.communicate(timeout=30)
+    with feeding(asked, "--speed", "600", "--producers", "2") as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        producers = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        assert len(producers) == 2
+        subprocess.run(["kill", "-9", producers[1]], check=True)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "zhuge: producer 1: expected to end by itself, got exit code -9" in err
