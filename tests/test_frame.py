@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TARGETS = ("setup", "demo", "check", "test", "faults", "bench", "services", "services-down", "clean")
 HERE = "tests/test_frame.py::test_a_zhuge_command_of_the_readme_runs"
+KAFKA = "tests/test_kafka_whole.py::test_the_kafka_commands_of_the_readme_run_and_a_feed_moves_the_page"
 DRY = "tests/test_frame.py::test_a_make_command_of_the_readme_has_a_recipe"
 
 # Each line of the README's ```sh blocks, in its order, and the test that runs it.
@@ -33,6 +34,17 @@ TESTED: dict[str, str] = {
     "zhuge config": HERE,
     "zhuge --data data/mine replay synthetic:vms=40,days=16": HERE,
     "zhuge --data data/mine forecast --train": HERE,
+    "make cluster": DRY,
+    "make services": DRY,
+    "make services-down": DRY,
+    "zhuge topics --samples-partitions 4": KAFKA,
+    "zhuge worker ingest": KAFKA,
+    "zhuge worker forecast": KAFKA,
+    "zhuge inventory push vms.csv": KAFKA,
+    "zhuge feed synthetic:vms=40,days=2 --until now": KAFKA,
+    "zhuge feed synthetic:vms=40,days=2 --speed 600": KAFKA,
+    "zhuge dead list": KAFKA,
+    "zhuge dead replay --reason malformed --yes": KAFKA,
 }
 
 
