@@ -45,12 +45,15 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy models stream batch deploy tests zhuge.py
 
-faults: setup java  ## kill -9 the ingest again and again and compare its aggregates with an undisturbed run
+faults: setup java  ## every fault at its full count, on a real Kafka; ends with lost: and doubled: (ARGS=--quick for fewer)
 	@$(BIN)/python tests/faults/kill.py $(ARGS)
+	@$(BIN)/python tests/faults/streams.py $(ARGS)
 
-bench: setup services  ## the figures: `name: value` lines (ARGS=--quick for a minute of it)
+bench: setup java  ## the figures: `name: value` lines (ARGS=--quick for a minute of it)
 	@$(BIN)/python tests/bench/core.py $(ARGS)
 	@$(BIN)/python tests/bench/demo.py $(ARGS)
+	@$(BIN)/python tests/bench/ingest.py $(ARGS)
+	@$(BIN)/python tests/bench/ingest.py $(ARGS)
 
 services: java  ## start the servers that the tests need: Kafka (no-op where it runs)
 	@$(PYTHON) -m deploy.services start
