@@ -53,7 +53,6 @@ bench: setup java  ## the figures: `name: value` lines (ARGS=--quick for a minut
 	@$(BIN)/python tests/bench/core.py $(ARGS)
 	@$(BIN)/python tests/bench/demo.py $(ARGS)
 	@$(BIN)/python tests/bench/ingest.py $(ARGS)
-	@$(BIN)/python tests/bench/ingest.py $(ARGS)
 
 services: java  ## start the servers that the tests need: Kafka (no-op where it runs)
 	@$(PYTHON) -m deploy.services start

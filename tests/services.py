@@ -9,21 +9,17 @@ from __future__ import annotations
 import contextlib
 import signal
 import uuid
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from kafka import KafkaAdminClient
 
 from deploy.services import process, server
 from deploy.services.kafka import KAFKA
 from deploy.services.server import HOME
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # it reads its schemas by a function that is going away
-    from kafka import KafkaAdminClient
 
 
 class Kafka(NamedTuple):
