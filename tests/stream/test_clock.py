@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from models.errors import StoreError
 from models.minutes import REAL_TIME, Clock
-from stream.clock import CLOCK_KEY, WATERMARK_PREFIX, now, read_clock, write_clock
+from stream.clock import CLOCK_KEY, WATERMARK_PREFIX, newest_minutes, now, read_clock, write_clock
+from stream.samples import Batch
 from stream.stores.protocols import Versioned
+from tests.stream.fakes import at, samples_of
+
+START = 60_000
 
 
 class MemoryControl:
@@ -89,3 +95,15 @@ def test_a_broken_watermark_is_said_so() -> None:
     control.apply([(f"{WATERMARK_PREFIX}3", 0, "soon")])
     with pytest.raises(StoreError, match="watermark/3"):
         now(control, 0.0)
+
+
+def test_whether_a_sample_is_ahead_is_judged_by_when_the_log_got_it() -> None:
+    samples = samples_of([(0, at(START + 3), 1.0), (0, at(START + 9), 1.0)])
+    arrived_s = np.array([600.0, 1200.0])
+    batch = Batch(0, 0, 2, (), samples, arrived_s=arrived_s)
+    clock = Clock(speed=0.5, origin_minute=START, origin_wall_s=600.0)
+    newest = newest_minutes(clock, batch, 1e9)
+    assert np.asarray(newest).tolist() == [START, START + 5]
+    assert newest_minutes(clock, replace(batch, arrived_s=None), 1200.0) == START + 5
+    early = replace(batch, samples=samples_of([(0, at(START - 5), 1.0), (0, at(START), 1.0)]))
+    assert newest_minutes(clock, early, 1e9) == START

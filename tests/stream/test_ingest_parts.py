@@ -8,16 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from models.errors import StartOver, StoreError
 from models.fleet import VmRecord
 from models.minutes import Clock, Minute, Span
-from stream.clock import newest_minutes, watermarks, write_clock
+from stream.clock import watermarks, write_clock
 from stream.due import Rules
 from stream.ingest import Ingest
-from stream.samples import Batch, Refusal, Unit
+from stream.samples import Refusal, Unit
 from stream.stores.history import read_steps
 from stream.stores.open import Stores
 from stream.stores.protocols import BlockRow, ProfileRow
@@ -240,18 +239,6 @@ def test_topics_of_a_broker_share_a_store_and_keep_their_numbers(stores: Stores)
 def test_the_watermarks_are_the_control_stores(stores: Stores) -> None:
     drain(ingest_of(two_hosts([], [(2, at(START + 70), 1.0)]), stores))
     assert watermarks(stores.control) == {0: START + 70, 1: START + 70}  # the idle one follows
-
-
-def test_whether_a_sample_is_ahead_is_judged_by_when_the_log_got_it() -> None:
-    samples = samples_of([(0, at(START + 3), 1.0), (0, at(START + 9), 1.0)])
-    arrived_s = np.array([600.0, 1200.0])
-    batch = Batch(0, 0, 2, KEYS, samples, arrived_s=arrived_s)  # type: ignore[arg-type]
-    clock = Clock(speed=0.5, origin_minute=START, origin_wall_s=600.0)
-    newest = newest_minutes(clock, batch, 1e9)
-    assert np.asarray(newest).tolist() == [START, START + 5]
-    assert newest_minutes(clock, replace(batch, arrived_s=None), 1200.0) == START + 5
-    early = replace(batch, samples=samples_of([(0, at(START - 5), 1.0), (0, at(START), 1.0)]))
-    assert newest_minutes(clock, early, 1e9) == START
 
 
 def test_every_unit_has_a_name_that_the_settings_know() -> None:
