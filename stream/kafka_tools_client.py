@@ -30,8 +30,12 @@ class _LastWord(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the newest reason, or the one that tells more than that a socket closed; nothing is printed."""
         message = record.getMessage()
-        if "failed: " in message and "Unable to bootstrap" not in message and not any(w in self.said for w in TELLING):
-            self.said = message.split("failed: ", 1)[1].partition(" (backoff")[0]
+        if "failed: " not in message or "Unable to bootstrap" in message:
+            return
+        reason = message.split("failed: ", 1)[1].partition(" (backoff")[0]
+        cut_short = "RequestTimedOut" in reason and self.said  # the last attempt ends with our own patience
+        if not cut_short and not any(word in self.said for word in TELLING):
+            self.said = reason
 
 
 _heard = _LastWord()
