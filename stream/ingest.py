@@ -129,18 +129,17 @@ class Ingest:
 
     def step(self) -> list[Minute]:
         """Take, store and commit once. Returns the hours that were stored for the first time, by start."""
-        self.take(self._wall())
+        wall_s, clock = self._wall(), read_clock(self._stores.control)
+        self.take(clock, wall_s)
         self.commit()
         return sorted({hour.start for hour in self.stored().hours})
 
-    def take(self, wall_s: float) -> None:
+    def take(self, clock: Clock, wall_s: float) -> None:
         """Take what has come, and close what is due by it.
 
-        `wall_s`: epoch seconds at a moment before the source was asked whether it has more: idle partitions follow
-        the clock that far. StartOver where a store failed on the way: another ingest has to begin, which replays what
-        this one had in hand.
+        `clock` as it was at `wall_s` (epoch seconds), before the source was asked whether it has more: idle partitions
+        follow it that far. StartOver where a store failed on the way: another ingest replays what this one had in hand.
         """
-        clock = read_clock(self._stores.control)
         if self._again:
             self.commit()
         with _whole():

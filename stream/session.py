@@ -20,9 +20,11 @@ from functools import partial
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from models.errors import StartOver, StoreError
+from models.minutes import Clock
 from stream.assignment import Committed
 from stream.broker import GroupReader
 from stream.broker_topics import Follower, Out, Writer
+from stream.clock import read_clock
 from stream.dead import encode_dead
 from stream.events import encode_event
 from stream.ingest import Ingest
@@ -126,10 +128,11 @@ class Session:
 
     async def _turn(self, found: Mapping[int, Sequence[Message]]) -> None:
         messages = self._put(found)
-        wall_s, began_s = time.time(), time.monotonic()
+        began_s = time.monotonic()
+        wall_s, clock = time.time(), await self._work(read_clock, self._plumbing.stores.control)
         await self._ask_lag()
         heard = await self._follower.fetch(0, MOST_MESSAGES)
-        await self._work(self._take, wall_s, heard)
+        await self._work(self._take, clock, wall_s, heard)
         self._seek()
         taken_s = time.monotonic()
         stored = self.ingest.stored()
@@ -199,12 +202,12 @@ class Session:
         for part, behind in self.lag.items():
             self._source.says(part, behind, at_end=behind == 0 and time.monotonic() >= self._quiet_until_s)
 
-    def _take(self, wall_s: float, heard: Sequence[tuple[str, Message]]) -> None:
+    def _take(self, clock: Clock, wall_s: float, heard: Sequence[tuple[str, Message]]) -> None:
         try:
             self._roster.hear(heard, self._reader.partitions())
-            self.ingest.take(wall_s)
+            self.ingest.take(clock, wall_s)
             while self._source.moving:
-                self.ingest.take(wall_s)
+                self.ingest.take(clock, wall_s)
             self.ingest.store()
         finally:
             for part in self.ingest.parts:  # what was known of the end was known as of `wall_s`
