@@ -32,7 +32,7 @@ class StoreError(ZhugeError):
     """A store that cannot be opened, read or written."""
 
 
-class StartOver(StoreError):
+class StartOver(StoreError):  # noqa: N818 (read as a sentence, as BadInput is)
     """What this process holds is no longer what the store says, or is half done: begin anew from what is stored."""
 
 

@@ -10,9 +10,9 @@ from models.fleet import Vm, newest_lives
 from models.minutes import HOUR_MIN, Minute, floor_to
 from stream.champion import Champion
 from stream.clock import now as clock_now
+from stream.due import Rules
 from stream.forecasting import Outcome, Plan, forecast_fleet
 from stream.ingest import Ingest
-from stream.due import Rules
 from stream.settings import Settings
 from stream.stores.open import Stores
 

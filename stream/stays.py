@@ -115,8 +115,8 @@ def switch_from(life: Sequence[Stay], host: int, *, reported: bool) -> Minute:
     """
     current = life[-1]
     if current.host != host:
-        since = takewhile(lambda stay: stay.host == current.host, reversed(life))  # it may have changed its partition
-        return min(stay.from_minute for stay in since) + FLAP_MIN
+        there = takewhile(lambda stay: stay.host == current.host, reversed(life))  # it may have changed its partition
+        return min(stay.from_minute for stay in there) + FLAP_MIN
     if not reported:
         return current.from_minute
     since = current.from_minute

@@ -79,7 +79,7 @@ def names_of(wire: Wire) -> dict[str, str]:
 
 
 class Bad(NamedTuple):
-    """The message `at` this place of the list cannot be read. `reason` is a short label, `detail` plain ASCII for a person."""
+    """The message `at` this place of the list cannot be read. `reason`: a short label; `detail`: ASCII for a person."""
 
     at: int
     reason: str

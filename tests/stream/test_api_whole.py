@@ -16,9 +16,9 @@ from models.minutes import HOUR_MIN, Clock, format_iso
 from stream.answer import Limits
 from stream.api import Deps, create_app
 from stream.clock import write_clock
+from stream.due import Rules
 from stream.forecasting import Plan, forecast_fleet
 from stream.ingest import Ingest
-from stream.due import Rules
 from stream.stores.open import Stores
 from tests.stream.fakes import LogSource, at, log_of, stores_in
 from tests.stream.small_fleet import DAY, END, MODEL, NOW, app_of, ask, fill

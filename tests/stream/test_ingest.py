@@ -16,8 +16,9 @@ from models.aggregate import aggregate
 from models.errors import BadInput, StoreError
 from models.minutes import Clock, Span
 from stream.clock import write_clock
-from stream.ingest import Ingest
 from stream.due import Rules
+from stream.ingest import Ingest
+from stream.samples import Unit
 from stream.stores.blocks import decode, encode
 from stream.stores.open import Stores
 from stream.stores.protocols import METRIC_CPU
@@ -219,14 +220,14 @@ def test_two_processes_do_not_share_a_partition(stores: Stores) -> None:
 
 def test_a_unit_that_nobody_knows_is_refused(stores: Stores) -> None:
     source = LogSource(KEYS, [[]])
-    source.unit = "parsecs"
+    source.unit = "parsecs"  # type: ignore[assignment]
     with pytest.raises(BadInput, match="percent or fraction"):
         Ingest(source, stores, Rules(), lambda: WALL_S)
 
 
 def test_fractions_become_percent(stores: Stores) -> None:
     source = LogSource(KEYS, [log_of([(0, at(START + m), 0.25) for m in range(5)])])
-    source.unit = "fraction"
+    source.unit = Unit.FRACTION
     finish(run(source, stores), stores)
     assert stored(stores, 5, "vm-0", Span(START, START + 5)) == ([25.0], [5])
 
