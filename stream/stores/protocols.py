@@ -83,8 +83,8 @@ class Series(Protocol):
         Idempotent. Per slot the fuller count wins and a tie goes to the new value, so a partial hour never replaces
         a fuller one, unless it `corrects`; a row of an older epoch than the stored one's is dropped. A row that changes
         no mean and no count keeps its rev (a newer epoch signs it all the same); any other gets
-        `rev = epoch << 32 | n`, higher than every rev before it in its table. A profile replaces the stored one only where its `through` is
-        later.
+        `rev = epoch << 32 | n`, higher than every rev before it in its table. A profile replaces the stored one only
+        where its `through` is later.
         """
         ...
 
