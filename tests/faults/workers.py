@@ -20,6 +20,7 @@ SESSION_TIMEOUT_MS = 3_000  # so long a killed worker keeps its partitions
 METADATA_MAX_AGE_MS = 1_000  # so soon a partition that was added is seen
 TAIL_LINES = 30
 STOP_S = 30.0
+INTERRUPTED = 130  # the exit code of a command that was asked to end
 
 
 class Worker(NamedTuple):
@@ -79,8 +80,8 @@ class Workers:
             os.killpg(worker.process.pid, signal.SIGKILL)
             worker.process.wait()
             code = None
-        if code != 0:
-            raise self._unwell(worker, f"exit code 0 within {STOP_S:g} s of SIGTERM", f"{code}")
+        if code != INTERRUPTED:
+            raise self._unwell(worker, f"exit code {INTERRUPTED} within {STOP_S:g} s of SIGTERM", f"{code}")
 
     def pause(self, worker: Worker) -> None:
         """SIGSTOP."""
