@@ -48,16 +48,17 @@ class _Block:
     loud: bool
     out: int = 0
 
-    @property
-    def head(self) -> Minute | None:
-        """The minute of the first sample that waits; None where none does."""
-        first = int(np.searchsorted(self.message, self.out))
-        return int(self.samples.ts_s[first]) // 60 if first < len(self.message) else None
+    def head(self, latest: Minute) -> Minute | None:
+        """The minute of the first sample that waits, those after `latest` not counted; None where none does."""
+        ts_s = self.samples.ts_s[int(np.searchsorted(self.message, self.out)) :]
+        timely = ts_s < (latest + 1) * 60
+        return int(ts_s[np.argmax(timely)]) // 60 if timely.any() else None
 
-    def end(self, horizon: Minute) -> int:
-        """The first message that waits and reaches into `horizon`, and all after it, are not to be handed out yet."""
+    def end(self, horizon: Minute, latest: Minute) -> int:
+        """The first message that waits and has a sample from `horizon` to `latest`; it and what follows wait on."""
         first = int(np.searchsorted(self.message, self.out))
-        beyond = np.flatnonzero(self.samples.ts_s[first:] >= horizon * 60)
+        ts_s = self.samples.ts_s[first:]
+        beyond = np.flatnonzero((ts_s >= horizon * 60) & (ts_s < (latest + 1) * 60))
         return int(self.message[first + beyond[0]]) if len(beyond) else len(self.messages)
 
 
@@ -84,16 +85,18 @@ class _Reading:
         """Messages that were fetched and not handed out."""
         return len(self.fetched) + sum(len(block.messages) - block.out for block in self.blocks)
 
-    @property
-    def head(self) -> Minute | None:
+    def head(self, latest: Minute) -> Minute | None:
         """The minute that comes next; of a partition that is behind and has nothing here, the newest one it gave."""
         if not self.blocks:
             return self.newest if self.lag else None
-        return next((head for block in self.blocks if (head := block.head) is not None), None)
+        return next((head for block in self.blocks if (head := block.head(latest)) is not None), None)
 
 
 class KafkaSource:
-    """`stream.samples.Source` of a topic. The state is one reading a partition, and letters nobody has fetched yet."""
+    """`stream.samples.Source` of a topic. The state is one reading a partition, and letters nobody has fetched yet.
+
+    `latest`: samples after this minute are ahead of the clock; they will be refused, and nobody waits for their time.
+    """
 
     def __init__(self, topic: str, wire: Wire) -> None:
         self.name = f"kafka:{topic}"
@@ -101,6 +104,7 @@ class KafkaSource:
         self.interval_min = wire.interval_min
         self.parts: Sequence[int] = ()
         self.counts: Counter[str] = Counter()
+        self.latest: Minute = FOREVER
         self._wire = wire
         self._readings: dict[int, _Reading] = {}
         self._letters: list[Letter] = []
@@ -169,7 +173,8 @@ class KafkaSource:
         self._waits_since_s = (self._waits_since_s or monotonic()) if unknown else 0.0
         if unknown and monotonic() - self._waits_since_s < LONGEST_WAIT_S:
             return ALWAYS
-        return min((head for r in readings if (head := r.head) is not None), default=FOREVER) + LEAD_MIN
+        heads = (head for reading in readings if (head := reading.head(self.latest)) is not None)
+        return min(heads, default=FOREVER) + LEAD_MIN
 
     def caught_up(self, part: int) -> bool:
         """See the protocol."""
@@ -209,7 +214,7 @@ class KafkaSource:
     def _batch(self, part: int, reading: _Reading, horizon: Minute) -> Batch | None:
         """The next messages of the reading's first block, as far as they may go; None where they may not."""
         block = reading.blocks[0]
-        start, end = block.out, block.end(horizon)
+        start, end = block.out, block.end(horizon, self.latest)
         if start == end:
             return None
         block.out = end
@@ -219,8 +224,10 @@ class KafkaSource:
         inside = slice(*np.searchsorted(block.message, (start, end)).tolist())
         samples, message = block.samples.where(inside), block.message[inside] - np.int32(start)
         reading.last = messages, message
-        if len(samples.ts_s):
-            reading.newest = max(int(samples.ts_s.max()) // 60, ALWAYS if reading.newest is None else reading.newest)
+        minute = samples.ts_s // 60
+        timely = minute[minute <= self.latest]
+        if len(timely):
+            reading.newest = max(int(timely.max()), ALWAYS if reading.newest is None else reading.newest)
         since = None if block.since is None else block.since[inside]
         arrived_s = _arrived_s(messages, message)
         return Batch(part, messages[0].offset, messages[-1].offset + 1, reading.keys, samples, since, arrived_s)

@@ -150,6 +150,17 @@ def test_a_message_that_is_further_on_keeps_those_behind_it_in_their_order() -> 
     assert minutes(source) == {PART: [130, 101]}
 
 
+def test_a_sample_ahead_of_the_clock_holds_neither_its_own_partition_nor_another() -> None:
+    source = two_parts()
+    source.latest = 200
+    source.put(PART, [at_minute(0, 100), at_minute(1, 900), at_minute(2, 101)])
+    source.put(PART + 1, [at_minute(0, 900), at_minute(1, 102)])
+    assert minutes(source) == {PART: [100, 900, 101], PART + 1: [900, 102]}
+    source.says(PART, 5, at_end=False)
+    source.put(PART + 1, [at_minute(2, 104)])
+    assert minutes(source) == {PART + 1: [104]}  # the other one's newest is 101, and not 900
+
+
 def test_one_of_which_nothing_is_known_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     source, now_s = two_parts(), 1_000.0
     monkeypatch.setattr("stream.kafka_source.monotonic", lambda: now_s)
