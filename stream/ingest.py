@@ -78,7 +78,7 @@ class Ingest:
 
     @property
     def counts(self) -> Counter[str]:
-        """Samples by what became of them: accepted, superseded and each `Refusal`; over_100 among accepted.
+        """Samples by what became of them: accepted (repeated, over_100), superseded and each `Refusal`.
 
         `reopened` counts closed spans that were written again, `bad_records` inventory that could not be applied.
         """

@@ -126,10 +126,11 @@ class Partition:
         if self._writer.per_core:
             row, piece = self._of_allocation(row, piece, due)
         if len(row):
+            repeated = self._ring.write(piece.minute, row, piece.second, piece.value)
             if loud:
                 self.counts["accepted"] += len(row)
+                self.counts["repeated"] += repeated
                 self.counts["over_100"] += int(np.count_nonzero(piece.value > 100))
-            self._ring.write(piece.minute, row, piece.second, piece.value)
             self._touch(piece.minute, row, hour, loud=loud)
             first = batch.offset if batch.since is None else int(batch.since[piece.at].min())
             self._first_offset[hour] = min(first, self._first_offset.get(hour, first))

@@ -84,13 +84,14 @@ class Ring:
         row: npt.NDArray[np.int32],
         second: npt.NDArray[np.uint8],
         value: npt.NDArray[np.float32],
-    ) -> None:
+    ) -> int:
         """Write n samples: minute int64[n] within the ring, row int32[n], second uint8[n] (0 to 59), value float32[n].
 
+        Returns how many of them found their minute with a sample in it already: repeated, or a second one of it.
         ValueError for a minute outside the ring; NaN must have been refused before.
         """
         if not len(minute):
-            return
+            return 0
         head = -1 if self.head is None else self.head
         first, last = int(minute.min()), int(minute.max())
         if self.head is None or first <= head - RING_MIN or last > head:
@@ -98,11 +99,10 @@ class Ring:
         stamp = second + np.uint8(1)
         if first == last:
             line = first % RING_MIN
-            _write_cells(self._value[line], self._second[line], row, stamp, value)
-        else:
-            cells, stamps = self._values.cells, self._stamps.cells
-            cell = (minute % RING_MIN) * cells.shape[1] + row
-            _write_cells(cells.reshape(-1), stamps.reshape(-1), cell, stamp, value)
+            return _write_cells(self._value[line], self._second[line], row, stamp, value)
+        cells, stamps = self._values.cells, self._stamps.cells
+        cell = (minute % RING_MIN) * cells.shape[1] + row
+        return _write_cells(cells.reshape(-1), stamps.reshape(-1), cell, stamp, value)
 
     def span(self, span: Span, columns: slice) -> npt.NDArray[np.float32]:
         """The minutes of `span` in order, float32[minutes, columns], NaN = gap. ValueError unless wholly in the ring.
@@ -149,9 +149,10 @@ def _write_cells(
     cell: npt.NDArray[np.integer],
     stamp: npt.NDArray[np.uint8],
     value: npt.NDArray[np.float32],
-) -> None:
+) -> int:
     # Where a cell is named twice, numpy keeps one of the two; those who should have won try again, so it ends with
     # the largest (second, value) of all, and mostly after one round.
+    filled = int(np.count_nonzero(stamps[cell]))
     while True:
         held = stamps[cell]
         wins = stamp > held
@@ -164,4 +165,4 @@ def _write_cells(
             cell, stamp, value = cell[wins], stamp[wins], value[wins]
             stamps[cell], cells[cell] = stamp, value
         else:
-            return
+            return filled

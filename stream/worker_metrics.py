@@ -26,6 +26,7 @@ _ALONE = {
     "messages": ("zhuge_messages", "Messages taken."),
     "reopened": ("zhuge_reopened_spans", "Closed spans that a late sample opened again."),
     "bad_records": ("zhuge_bad_records", "Inventory records that could not be applied."),
+    "repeated": ("zhuge_samples_repeated", "Samples of minutes that had one already, among the accepted."),
     "over_100": ("zhuge_samples_over_100", "Samples above 100 percent, among the accepted."),
     "counter_fell": ("zhuge_counter_falls", "Counters that fell: a gap each."),
 }

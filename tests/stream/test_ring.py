@@ -169,3 +169,13 @@ def test_a_span_that_wraps_is_in_order() -> None:
     ring.advance(RING_MIN + 2)
     write(ring, [(RING_MIN - 2 + k, 0, 0, float(k)) for k in range(5)])
     assert ring.span(Span(RING_MIN - 2, RING_MIN + 3), ALL)[:, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_writing_says_how_many_samples_found_their_minute_filled() -> None:
+    ring = Ring(3)
+    ring.advance(100)
+    one = np.array([100, 100]), np.array([0, 1], np.int32), np.zeros(2, np.uint8), np.zeros(2, np.float32)
+    assert ring.write(*one) == 0
+    assert ring.write(*one) == 2
+    more = np.array([99, 100]), np.array([0, 2], np.int32), np.zeros(2, np.uint8), np.zeros(2, np.float32)
+    assert ring.write(*more) == 0
