@@ -79,9 +79,9 @@ def killed(stage: Stage) -> Injected:
 
 def stopped(stage: Stage) -> Injected:
     """SIGSTOP of one of two workers until the group has given its partitions away, and for longer; then it goes on."""
-    world, took = stage.world, []
+    world, took, before = stage.world, [], stage.world.epochs()
     world.workers.start()
-    world.flow(5)
+    world.until(lambda: world.epochs() != before, "a second worker that has partitions")
     world.catch_up()
     for _ in range(stage.scale.stops):
         world.flow(stage.rng.randint(3, 40))
