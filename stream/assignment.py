@@ -139,7 +139,7 @@ def assign(part: int, stores: Stores, fleet: Fleet, last_hours: LastHours, rules
     seen = 0 if mark is None else int(json.loads(mark.value)["minute"])
     _remember(stores, slots.blocks, seen, last_hours)
     correction = stores.control.get(f"correct/{part}")
-    writer = Writer(part, epoch, per_core, ALWAYS if correction is None else int(correction.value))
+    writer = Writer(part, epoch, per_core, ALWAYS if correction is None else int(correction.value), seen)
     table = KeyTable(part, fleet, slots, last_hours)
     return Assigned(
         part=part,

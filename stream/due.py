@@ -78,10 +78,12 @@ class Writer:
     """Whose rows these are: the partition and the epoch under which this process writes it.
 
     `per_core`: its samples are percent of one core, so a placement's vcpus make them percent of the VM.
-    `corrects_until`: rows of spans that begin before it replace what was written.
+    `corrects_until`: rows of spans that begin before it replace what was written. `seen`: the newest minute that a
+    predecessor has seen, and so may have written.
     """
 
     part: int
     epoch: int
     per_core: bool = False
     corrects_until: Minute = ALWAYS
+    seen: Minute = ALWAYS

@@ -38,6 +38,7 @@ class Partition:
         self.counts: Counter[str] = Counter()
         self._writer, self._rules, self._slots, self._table = writer, rules, slots, table
         self._floor = floor
+        self._corrects_until = writer.corrects_until
         self._ring = Ring()
         self._dirty: dict[tuple[int, Minute], set[int] | None] = {}  # None: every block
         self._closed: set[tuple[int, Minute]] = set()
@@ -145,8 +146,13 @@ class Partition:
         return row[good], piece._replace(value=value).where(good)
 
     def _give_up(self, due: Due) -> None:
-        """Empty what has got another owner since; spans that were written with it are written again without it."""
+        """Empty what has got another owner since; spans that were written with it are written again without it.
+
+        What a predecessor wrote may hold it, too, where the replay has not come there yet.
+        """
         for row, span in self._table.lost():
+            if span.start <= self._writer.seen:
+                self._corrects_until, due.corrects = max(self._corrects_until, self._writer.seen + 1), True
             for minute in self._ring.clear(row, span):
                 for step_min in (STEP_MIN, HOUR_MIN):
                     written = (step_min, floor_to(minute, step_min))
@@ -195,7 +201,7 @@ class Partition:
                 columns = slice(k * SLOTS, (k + 1) * SLOTS)
                 whole = Aggregate(made.whole.mean[columns], made.whole.count[columns])
                 block, writer = self._slots.blocks[first + k], self._writer
-                corrects = start < writer.corrects_until or (step_min, start) in self._corrected
+                corrects = start < self._corrects_until or (step_min, start) in self._corrected
                 if not (whole.count.any() or corrects):
                     continue
                 due.rows.append(BlockRow(step_min, block, start, writer.part, writer.epoch, *whole, corrects))

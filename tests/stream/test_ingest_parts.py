@@ -161,6 +161,20 @@ def failing(metric: str, rows: Sequence[BlockRow], profiles: Sequence[ProfileRow
     raise StoreError("disk", expected="room", got="none", remedy="Make some.")
 
 
+def test_what_a_predecessor_wrote_is_corrected_also_where_the_replay_has_not_come_there_when_it_is_lost(
+    stores: Stores,
+) -> None:
+    on_h1 = log_of(*[[(k, at(START + m), 10.0) for k in (0, 1) if k or m < 35] for m in range(66)])
+    first = drain(ingest_of(LogSource(KEYS, [on_h1, []]), stores))
+    close(first, stores, START + 70)
+    assert counts_of(stores, "a", Span(START + 30, START + 35), 5) == [5]
+    move = log_of([(2, at(START + m), 50.0) for m in range(32, 60)], part=1)
+    close(drain(ingest_of(LogSource(KEYS, [on_h1, move]), stores)), stores, START + 71)
+    assert counts_of(stores, "a", Span(START + 30, START + 35), 5) == [5]  # 2 of h1, and 3 of h2
+    assert read_steps(stores.series, stores.catalogue.find(["a"])["a"], 5, Span(START + 30, START + 35))[0] == 34
+    assert counts_of(stores, "a") == [60]
+
+
 def test_the_correction_is_forgotten_when_its_hours_are_past_reopening(stores: Stores) -> None:
     source = two_hosts([], [(2, at(START + m), 50.0) for m in range(30, 60)], [(2, at(START + 300), 1.0)])
     ingest = ingest_of(source, stores)
@@ -227,19 +241,6 @@ def test_while_it_replays_a_successor_commits_no_further_than_it_has_read(stores
     assert json.loads(record.value)["handled"] == 50
 
 
-def test_topics_of_a_broker_share_a_store_and_keep_their_numbers(stores: Stores) -> None:
-    def first_part(name: str) -> int:
-        source = LogSource(KEYS, [])
-        source.name = name
-        return ingest_of(source, stores).first_part
-
-    assert [first_part(name) for name in ("kafka:x", "kafka:y", "kafka:x")] == [0, 1000, 0]
-
-
 def test_the_watermarks_are_the_control_stores(stores: Stores) -> None:
     drain(ingest_of(two_hosts([], [(2, at(START + 70), 1.0)]), stores))
     assert watermarks(stores.control) == {0: START + 70, 1: START + 70}  # the idle one follows
-
-
-def test_every_unit_has_a_name_that_the_settings_know() -> None:
-    assert {unit.value for unit in Unit} == {"percent", "fraction", "core_percent", "core_seconds"}
