@@ -14,12 +14,13 @@ import signal
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import faust
 from faust.app.base import BootStrategy
-from faust.types import EventT
+from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.types import TP, EventT
 from mode import Service
 
 from models.errors import StoreError, ZhugeError
@@ -58,6 +59,22 @@ class _Agents(BootStrategy):
     enable_sensors = False
 
 
+class _Consumer(Consumer):
+    """What is fetched while a rebalance begins Faust throws away, to read it again from what is committed."""
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Where nothing is committed yet, to the start: there Faust would go on behind what it threw away."""
+        committed = await super().seek_to_committed()
+        fresh = {place: 0 for place, offset in committed.items() if not offset}
+        if fresh:
+            await self.seek_wait(fresh)
+        return committed
+
+
+class _Transport(Transport):
+    Consumer = _Consumer
+
+
 class _App(faust.App):
     mundane_level = "debug"
 
@@ -93,6 +110,7 @@ def agents_app(connection: Connection, member: Membership, agents: Sequence[Agen
         **_common(),
     )
     app.boot_strategy = _Agents(app)
+    app.transport = _Transport(app.conf.broker_consumer, app)
     for agent in agents:
         channel = app.topic(agent.topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         app.agent(channel, name=agent.topic)(_attending(app, agent, care))

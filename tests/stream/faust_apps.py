@@ -66,11 +66,11 @@ async def until(what: Callable[[], Awaitable[bool]] | Callable[[], bool]) -> Non
         await asyncio.sleep(0.05)
 
 
-async def send(connection: Connection, topic: str, values: Sequence[bytes | None]) -> None:
-    """Put events into partition 0 of `topic`, in this order."""
+async def send(connection: Connection, topic: str, values: Sequence[bytes | None], partition: int = 0) -> None:
+    """Put events into one partition of `topic`, in this order."""
     writer = Writer(connection)
     await writer.start()
-    await writer.write([Out(topic, b"key", value, 0) for value in values])
+    await writer.write([Out(topic, b"key", value, partition) for value in values])
     await writer.stop()
 
 

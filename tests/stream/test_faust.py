@@ -191,6 +191,44 @@ def test_a_poison_event_goes_to_the_dead_and_its_neighbours_go_on(connection: Co
     asyncio.run(trial())
 
 
+def test_what_was_fetched_as_a_rebalance_began_is_read_again(connection: Connection, prefix: str) -> None:
+    """Faust by itself would lose it where the group has committed nothing of the partition yet."""
+    topic = f"{prefix}events"
+    ensure_topics(connection, [TopicSpec(topic, 2)])
+
+    async def trial() -> None:
+        handled: list[bytes] = []
+
+        async def handle(value: bytes) -> None:
+            handled.append(value)
+
+        app = ours(connection, f"{prefix}group", [Agent(topic, handle, at_once=False)], Buried())
+        sought = watched(app.consumer)
+        async with running(app):
+            await send(connection, topic, [b"first"], partition=1)
+            await until(lambda: handled == [b"first"])
+            sought.clear()
+            app.consumer.stop_flow()  # as a rebalance begins: what a fetch that is under way brings is thrown away
+            await send(connection, topic, EVENTS)
+            await until(sought.is_set)
+            app.consumer.resume_flow()
+            await until(lambda: set(EVENTS) <= set(handled))
+
+    asyncio.run(trial())
+
+
+def watched(consumer: Any) -> asyncio.Event:  # noqa: ANN401
+    """Set when the consumer has sought what is committed."""
+    sought, seek = asyncio.Event(), consumer.perform_seek
+
+    async def noted() -> None:
+        await seek()
+        sought.set()
+
+    consumer.perform_seek = noted
+    return sought
+
+
 def test_our_agents_are_let_in_by_name_and_password_over_tls(kafka: Kafka, connection: Connection, topic: str) -> None:
     secure = Connection((kafka.sasl_bootstrap,), "SASL_SSL", kafka.username, kafka.password, kafka.ca_file)
 
