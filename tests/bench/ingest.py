@@ -2,11 +2,12 @@
 
 All on this machine: the broker and the benchmark's own look at it share the cores with whom they serve; CPU seconds are
 the reader's alone. Rates are between two commits, the first one after an eighth of the topic (after the fleet's first
-sight; for Flink a third, after its compilers), the last one at its end; stores are SQLite files. Peers read the same
-topics: PyFlink by deploy/flink/means.sql with its means thrown away, and a plain agent of Faust. `restart_to_live_s` is
-from the start of the process to all read and committed again, with one more minute that came meanwhile; the worker has
-a name of its own in its group (`kafka.instance`), else it would wait for its dead predecessor's session to end. With
-`--quick` a JVM has hardly begun to compile when Flink is at the end: what is said of it there is too little.
+sight; for Flink after a third of what it did, for its compilers), the last one at its end; stores are SQLite files.
+Peers read the same topics, as much as they can within a minute: PyFlink by deploy/flink/means.sql with its means thrown
+away, and a plain agent of Faust. With `--quick` a JVM has hardly begun to compile when Flink is at the end: what is
+said of Flink there is too little. `restart_to_live_s` is from the start of the process to all read and committed again,
+with one more minute that came meanwhile; the worker has a name of its own in its group (`kafka.instance`), else it
+would wait for its dead predecessor's session to end.
 """
 
 from __future__ import annotations
@@ -46,16 +47,18 @@ class Sizes:
     arrow: Load
     passes: int
     faust_s: float
+    flink_s: float
 
 
 DEFAULT = Sizes(
     big=Load("big", "host-json", 1_000_000, 25),
     hosts=Load("hosts", "host-json", 100_000, 128, first=HOSTS_FIRST),
     poisoned=Load("poisoned", "host-json", 100_000, 60, poisoned=True),
-    singles=Load("singles", "json", 100_000, 20),
-    arrow=Load("arrow", "arrow", 100_000, 100),
+    singles=Load("singles", "json", 50_000, 40),
+    arrow=Load("arrow", "arrow", 50_000, 200),
     passes=3,
     faust_s=20.0,
+    flink_s=60.0,
 )
 QUICK = Sizes(
     big=None,
@@ -65,6 +68,7 @@ QUICK = Sizes(
     arrow=Load("arrow", "arrow", 10_000, 120),
     passes=1,
     faust_s=3.0,
+    flink_s=10.0,
 )
 
 
@@ -158,7 +162,7 @@ def all_figures(place: Place, sizes: Sizes) -> None:
     result("arrow_samples_per_s", ours_arrow.samples_per_s)
     result("poison_half_ratio", half_bad.messages_per_s / ours.messages_per_s, 2)
     result("faust_events_per_s", faust(place, hosts, sizes.faust_s))
-    flinks, flinks_single = flink(place, home, [(MEANS, hosts), (SINGLES, singles)])
+    flinks, flinks_single = flink(place, home, [(MEANS, hosts), (SINGLES, singles)], sizes.flink_s)
     result("flink_samples_per_s", flinks.samples_per_s)
     result("times_flink_per_core", flinks.cpu_s / ours.cpu_s, 1)
     result("times_flink_per_core_single", flinks_single.cpu_s / ours_single.cpu_s, 1)

@@ -97,15 +97,17 @@ def flink_command(flink: Flink, connection: Connection, jobs: Sequence[Job], ext
 
 
 @contextlib.contextmanager
-def flink_running(flink: Flink, connection: Connection, jobs: Sequence[Job], folder: Path) -> Iterator[Peer]:
-    """The jobs, one after the other in one JVM, which keeps what it has compiled; a checkpoint commits every second."""
+def flink_running(
+    flink: Flink, connection: Connection, jobs: Sequence[Job], folder: Path, limit_s: int
+) -> Iterator[Peer]:
+    """The jobs, one after the other in one JVM, each for at most `limit_s`; a checkpoint commits every second."""
     told = {
         "parallelism.default": "1",
         "pipeline.object-reuse": "true",
         "execution.checkpointing.interval": "1 s",
         "execution.checkpointing.dir": (folder / "checkpoints").as_uri(),
     }
-    extra = [word for key, value in told.items() for word in ("--set", key, value)]
+    extra = ["--limit-s", str(limit_s), *(word for key, value in told.items() for word in ("--set", key, value))]
     with _running(flink_command(flink, connection, jobs, extra), folder / "flink.log") as peer:
         yield peer
 

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pyflink.table import EnvironmentSettings, TableEnvironment  # type: ignore[import-not-found]
+from py4j.protocol import Py4JJavaError  # type: ignore[import-not-found]
+from pyflink.table import EnvironmentSettings, TableEnvironment, TableResult  # type: ignore[import-not-found]
 
 SETTING = re.compile(r"SET\s+'([^']+)'\s*=\s*'([^']*)'", re.IGNORECASE)
 BLACKHOLE = "CREATE TABLE means (vm STRING, host STRING, ts BIGINT, cpu DOUBLE) WITH ('connector' = 'blackhole')"
@@ -47,9 +48,19 @@ def run(table: TableEnvironment, args: argparse.Namespace, sql: str, topic: str,
                 table.get_config().set(key, value)
             for change in places(args.brokers, topic, group, args.means):
                 table.execute_sql(change)
-            table.execute_sql(statement).wait()
+            finish(table.execute_sql(statement), args.limit_s)
         else:
             table.execute_sql(statement)
+
+
+def finish(job: TableResult, limit_s: int) -> None:
+    """Wait for the job's end, and cancel it after `limit_s`."""
+    try:
+        job.wait(limit_s * 1000)
+    except Py4JJavaError as error:
+        if "TimeoutException" not in str(error):
+            raise
+        job.get_job_client().cancel().result()
 
 
 def main() -> int:
@@ -57,6 +68,7 @@ def main() -> int:
     parser.add_argument("--job", nargs=3, action="append", required=True, metavar=("SQL", "TOPIC", "GROUP"))
     parser.add_argument("--jar", type=Path, required=True, help="Flink's Kafka connector")
     parser.add_argument("--brokers", required=True)
+    parser.add_argument("--limit-s", type=int, default=3600, help="seconds after which a job is cancelled")
     parser.add_argument("--means", help="topic of the means; without it they go nowhere")
     parser.add_argument(
         "--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), help="after the file's"
