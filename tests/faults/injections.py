@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -155,14 +155,12 @@ def rebalanced(stage: Stage) -> Injected:
 def locked(stage: Stage) -> Injected:
     """An exclusive lock on the aggregates' file, then on the control store's, for longer than a store waits for one."""
     world, took = stage.world, []
-    for name in ("cstore", "control"):
+    for name, feed in (("cstore", world.send), ("control", world.follow_clock)):
         world.flow(stage.rng.randint(3, 10))
         began_s = time.monotonic()
-        with _lock(stage.folder / f"{name}.sqlite"):
-            world.clock_runs = name != "control"
+        with world.running_clock() if name == "control" else nullcontext(), _lock(stage.folder / f"{name}.sqlite"):
             while time.monotonic() - began_s < stage.scale.locked_s:
-                world.send()
-        world.clock_runs = True
+                feed()
         world.catch_up()
         took.append(time.monotonic() - began_s)
     return Injected(len(took), took)

@@ -30,6 +30,7 @@ RULES = Rules()
 BEGIN: Minute = 29_400_000  # a whole hour of 2025
 MOVE_EVERY_MIN, ARRIVE_EVERY_MIN = 3, 15  # with `churn`
 POLL_S = 0.05
+SLOW_PER_S = 5.0  # minutes of a clock that runs: a feed that hangs for seconds is not too late by it
 CATCH_UP_S = 90.0
 
 Shape = Callable[[Minute, list[Message]], list[Message]]
@@ -44,7 +45,7 @@ def as_they_are(_: Minute, messages: list[Message]) -> list[Message]:
 class World:
     """What a fault is injected into. `minute`: the next one to be fed; `shape`: what becomes of a minute's messages.
 
-    `churn`: VMs move and arrive meanwhile. `clock_runs`: false while the control store is locked.
+    `churn`: VMs move and arrive meanwhile. `clock`: one that runs by itself; None: it is stepped with the feed.
     """
 
     fleet: Fleet
@@ -56,7 +57,7 @@ class World:
     pace_per_s: float
     minute: Minute = BEGIN
     shape: Shape = as_they_are
-    clock_runs: bool = True
+    clock: Clock | None = None
     churn: bool = False
     _next_s: float = 0.0
 
@@ -81,9 +82,24 @@ class World:
         self._next_s = time.monotonic() + 1 / self.pace_per_s
 
     def set_clock(self, minute: Minute) -> None:
-        """Step the fleet's clock, unless somebody holds the control store."""
-        if self.clock_runs:
+        """Step the fleet's clock, unless it runs by itself."""
+        if self.clock is None:
             write_clock(self.stores.control, Clock(speed=0.0, origin_minute=minute))
+
+    @contextmanager
+    def running_clock(self) -> Iterator[None]:
+        """For a while nobody can step the clock: it runs, and the feed is to follow it."""
+        self.clock = Clock(SLOW_PER_S * 60, self.minute, time.time())
+        write_clock(self.stores.control, self.clock)
+        yield
+        self.clock = None
+        self.set_clock(self.minute)
+
+    def follow_clock(self) -> None:
+        """Feed what is due by the running clock."""
+        while self.clock is not None and self.minute < self.clock.now(time.time(), 0):
+            self.send()
+        time.sleep(POLL_S)
 
     def until(self, met: Callable[[], bool], what: str, limit_s: float = CATCH_UP_S) -> None:
         """Feed on until a condition is met. StoreError with the workers' last words where that takes too long."""
