@@ -38,6 +38,12 @@ class Feed:
             self.sent[message.value] = message
             self._sender.send(self._topic, message.key.encode(), message.value, done=partial(self._done, message.value))
 
+    def tell(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """Write (key, value) to another topic, and wait until it is there."""
+        for key, value in records:
+            self._sender.send(topic, key, value)
+        self._sender.flush()
+
     def settle(self) -> None:
         """Wait for the broker's answers. StoreError where it gave none."""
         self._sender.flush()
@@ -53,7 +59,7 @@ class Feed:
 
     def extend(self, partitions: int) -> None:
         """Let the topic have so many partitions. The producer learns of it at once, a collector would in its time."""
-        ensure_topics(self._connection, [TopicSpec(self._topic, partitions)])
+        ensure_topics(self._connection, [TopicSpec(self._topic, partitions, stamped=True)])
         self._open.close()
         self._sender = self._open.enter_context(producer(self._connection))
 

@@ -155,19 +155,23 @@ def rebalanced(stage: Stage) -> Injected:
 def locked(stage: Stage) -> Injected:
     """An exclusive lock on the aggregates' file, then on the control store's, for longer than a store waits for one."""
     world, took = stage.world, []
-    for name, feed in (("cstore", world.send), ("control", world.follow_clock)):
+    for name in ("cstore", "control"):
         world.flow(stage.rng.randint(3, 10))
         began_s = time.monotonic()
-        with world.running_clock() if name == "control" else nullcontext(), _lock(stage.folder / f"{name}.sqlite"):
+        with (
+            world.running_clock() if name == "control" else nullcontext(),
+            exclusively(stage.folder / f"{name}.sqlite"),
+        ):
             while time.monotonic() - began_s < stage.scale.locked_s:
-                feed()
+                world.follow_for(1)
         world.catch_up()
         took.append(time.monotonic() - began_s)
     return Injected(len(took), took)
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def exclusively(path: Path) -> Iterator[None]:
+    """Nobody else writes to the SQLite file meanwhile."""
     with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         yield

@@ -12,6 +12,7 @@ from tests.faults.poison import impossible, poison
 from tests.faults.script import Fleet, Message, Report
 from tests.faults.world import Shape, as_they_are
 
+ARRIVE_EVERY_MIN = 5
 TOO_LATE_MIN = 300
 LATE_MIN = 25  # an hour that has a sample so late may still be re-opened
 AHEAD_MIN = 360  # more than a replay goes back: what was ahead of the clock then is still ahead when it is read again
@@ -29,7 +30,7 @@ def moved(stage: Stage) -> Injected:
 
 def duplicated_and_shuffled(stage: Stage) -> Injected:
     """Reports come twice, corrected, up to 25 minutes late, hours too late, and in any order."""
-    mixer = _Mixer(stage.world.fleet, stage.rng)
+    mixer = Mixer(stage.world.fleet, stage.rng)
     _shaped(stage, mixer.mix)
     stage.world.shape = mixer.rest
     stage.world.send()
@@ -39,21 +40,9 @@ def duplicated_and_shuffled(stage: Stage) -> Injected:
 
 def poisoned(stage: Stage) -> Injected:
     """Half of all messages are bad; of the good ones some hold a value that cannot be."""
-    rng, fleet, count = stage.rng, stage.world.fleet, 0
-
-    def spoil(minute: Minute, messages: list[Message]) -> list[Message]:
-        nonlocal count
-        count += len(messages)
-        out = []
-        for message in messages:
-            report = fleet.report(message.key, minute)
-            bad = poison(report, minute, rng)
-            good = impossible(report, minute, rng) if rng.random() < 0.1 else message
-            out += [bad, good] if rng.random() < 0.5 else [good, bad]
-        return out
-
-    _shaped(stage, spoil)
-    return _caught_up(stage, count)
+    spoiler = Spoiler(stage.world.fleet, stage.rng)
+    _shaped(stage, spoiler.spoil)
+    return _caught_up(stage, spoiler.count)
 
 
 def skewed(stage: Stage) -> Injected:
@@ -78,7 +67,26 @@ def skewed(stage: Stage) -> Injected:
     return _caught_up(stage, count)
 
 
-class _Mixer:
+class Spoiler:
+    """Puts a bad message beside each good one, on one side or the other; the state is how many."""
+
+    def __init__(self, fleet: Fleet, rng: Random) -> None:
+        self.count = 0
+        self._fleet, self._rng = fleet, rng
+
+    def spoil(self, minute: Minute, messages: list[Message]) -> list[Message]:
+        """A shape."""
+        self.count += len(messages)
+        out = []
+        for message in messages:
+            report = self._fleet.report(message.key, minute)
+            bad = poison(report, minute, self._rng)
+            good = impossible(report, minute, self._rng) if self._rng.random() < 0.1 else message
+            out += [bad, good] if self._rng.random() < 0.5 else [good, bad]
+        return out
+
+
+class Mixer:
     """Holds messages back, and makes duplicates and corrections; the state is what it holds."""
 
     def __init__(self, fleet: Fleet, rng: Random) -> None:
@@ -87,6 +95,9 @@ class _Mixer:
         self._held: list[tuple[Minute, Message]] = []
 
     def mix(self, minute: Minute, messages: list[Message]) -> list[Message]:
+        """A shape."""
+        if minute % ARRIVE_EVERY_MIN == 0:  # whose first report may not be the first that is read
+            self._fleet.add_one(minute)
         out = []
         for message in messages:
             if self._rng.random() < 0.3:
@@ -107,6 +118,7 @@ class _Mixer:
         return out
 
     def rest(self, _: Minute, messages: list[Message]) -> list[Message]:
+        """The shape of the last minute: with all that was held back."""
         held, self._held = self._held, []
         return [*messages, *(message for _, message in held)]
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.minutes import HOUR_MIN, STEP_MIN, Minute
-from tests.faults.script import Message
+from tests.faults.script import VCPUS, Message
 
 HIGHEST_PCT = 655  # more is impossible: its message has a dead letter, the samples beside it are taken
 TOLERANCE_PCT = 0.006  # means are stored in 0.01 %, those of two placements are merged from two such
@@ -33,6 +33,15 @@ class Logged(NamedTuple):
 
     place: Place
     value: bytes | None
+
+
+class Sample(NamedTuple):
+    """What a host said of a VM. `value`: in the unit of its source, or in percent."""
+
+    vm: str
+    host: str
+    ts_s: int
+    value: float
 
 
 class Cell(NamedTuple):
@@ -69,17 +78,35 @@ Cells = dict[Cell, Mean]
 Owner = Callable[[str, Minute], str]  # (vm, minute) -> host
 
 
-def true_cells(log: Iterable[Logged], sent: Mapping[bytes | None, Message], owner: Owner) -> Cells:
-    """The aggregates that the log's good messages make."""
-    best: dict[tuple[str, Minute], tuple[int, float]] = {}
+def percents(log: Iterable[Logged], sent: Mapping[bytes | None, Message]) -> Iterator[Sample]:
+    """The samples of the log's good messages, of a source that says percent."""
     for _, value in log:
-        if value is None or not sent[value].taken:
-            continue
-        report = json.loads(value)
-        minute, second = divmod(report["ts"], 60)
-        for vm, percent in zip(report["vm"], report["cpu"], strict=True):
-            if 0 <= percent <= HIGHEST_PCT and owner(vm, minute) == report["host"]:
-                best[vm, minute] = max(best.get((vm, minute), (-1, 0.0)), (second, percent))
+        if value is not None and sent[value].taken:
+            report = json.loads(value)
+            for vm, percent in zip(report["vm"], report["cpu"], strict=True):
+                yield Sample(vm, report["host"], report["ts"], percent)
+
+
+def rates(log: Iterable[Logged], sent: Mapping[bytes | None, Message]) -> Iterator[Sample]:
+    """The same of a source that counts core seconds: what a VM did between two reports of one host, at their middle."""
+    last: dict[tuple[int, str, str], Sample] = {}
+    for place, value in sorted(log):
+        for now in percents([Logged(place, value)], sent):
+            key = (place.partition, now.vm, now.host)
+            then, last[key] = last.get(key), now
+            if then is not None:
+                took_s = now.ts_s - then.ts_s
+                percent = 100 * (now.value - then.value) / took_s / VCPUS
+                yield Sample(now.vm, now.host, then.ts_s + took_s // 2, percent)
+
+
+def true_cells(samples: Iterable[Sample], owner: Owner) -> Cells:
+    """The aggregates that the samples make."""
+    best: dict[tuple[str, Minute], tuple[int, float]] = {}
+    for vm, host, ts_s, percent in samples:
+        minute, second = divmod(ts_s, 60)
+        if 0 <= percent <= HIGHEST_PCT and owner(vm, minute) == host:
+            best[vm, minute] = max(best.get((vm, minute), (-1, 0.0)), (second, percent))
     minutes: dict[Cell, list[float]] = {}
     for (vm, minute), (_, percent) in best.items():
         for step_min in (STEP_MIN, HOUR_MIN):

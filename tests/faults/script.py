@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from models.minutes import HOUR_MIN, Minute
 
+VCPUS = 4.0  # of every VM
 LINGER_MIN = 3  # so long a third of the hosts that a VM has left still report it
 IDLE_EVERY = 10  # every tenth VM is idle: 0.0 is a sample like others
 PERCENT_STEPS = 10_001  # 0.00 to 100.00
@@ -53,9 +54,14 @@ def load_pct(vm: str, minute: Minute) -> float:
 
 
 class Fleet:
-    """Which VM is on which host, and since when. VMs are dealt out to the hosts in turn."""
+    """Which VM is on which host, and since when. VMs are dealt out to the hosts in turn.
 
-    def __init__(self, vms: int, hosts: int, seed: int) -> None:
+    With `counters` the hosts say core seconds so far, else percent.
+    """
+
+    def __init__(self, vms: int, hosts: int, seed: int, *, counters: bool = False) -> None:
+        self.counters = counters
+        self._so_far: dict[str, tuple[Minute, float]] = {}
         self._rng = random.Random(seed)
         self._hosts = [f"host-{number}" for number in range(hosts)]
         self._stays: dict[str, list[tuple[Minute, str]]] = {
@@ -87,7 +93,8 @@ class Fleet:
         settled = [vm for vm, stays in self._stays.items() if stays[-1][0] <= minute - settled_min]
         vm = self._rng.choice(settled)
         others = [host for host in self._hosts if host != self.host_of(vm, minute)]
-        self.move(vm, self._rng.choice(others), minute, linger_min=self._rng.choice((0, 0, LINGER_MIN)))
+        linger_min = 0 if self.counters else self._rng.choice((0, 0, LINGER_MIN))
+        self.move(vm, self._rng.choice(others), minute, linger_min=linger_min)
 
     def add_one(self, minute: Minute) -> None:
         """A VM that was not there before."""
@@ -100,10 +107,21 @@ class Fleet:
 
     def report(self, host: str, minute: Minute) -> Report:
         """What the host says of the minute, at some second of it."""
+        ts_s = minute * 60 + self._rng.randrange(60)
         here = self.vms_of(host, minute)
+        if self.counters:
+            return Report(host, ts_s, here, [self._core_s(vm, ts_s) for vm in here])
         gone = [vm for vm, (left, while_) in self._lingers.items() if left == host and minute in while_]
         cpu = [*(load_pct(vm, minute) for vm in here), *(100 - load_pct(vm, minute) for vm in gone)]
-        return Report(host, minute * 60 + self._rng.randrange(60), [*here, *gone], cpu)
+        return Report(host, ts_s, [*here, *gone], cpu)
+
+    def _core_s(self, vm: str, ts_s: int) -> float:
+        """Core seconds of the VM from its first report's minute on; asked for in the order of time."""
+        minute, second = divmod(ts_s, 60)
+        since, total = self._so_far.get(vm, (minute, 0.0))
+        total += sum(load_pct(vm, m) * VCPUS / 100 * 60 for m in range(since, minute))
+        self._so_far[vm] = (minute, total)
+        return total + load_pct(vm, minute) * VCPUS / 100 * second
 
     def messages(self, minute: Minute) -> list[Message]:
         """Every host's report of the minute."""

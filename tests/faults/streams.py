@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -21,7 +22,7 @@ from models.errors import ZhugeError
 from models.minutes import HOUR_MIN, Minute
 from stream.kafka import Connection
 from tests.bench.lines import result, say
-from tests.faults import injections, inputs
+from tests.faults import combined, injections, inputs
 from tests.faults.injections import FULL, QUICK, Injected, Scale, Stage
 from tests.faults.oracle import Wrong
 from tests.faults.script import Fleet
@@ -43,6 +44,14 @@ FAULTS: dict[str, Callable[[Stage], Injected]] = {
     "partition added": injections.partition_added,
     "kill -9 of the broker": injections.broker_killed,
 }
+HARDER: dict[str, Callable[[Stage], Injected]] = {  # at full counts only
+    "kill -9 amid bad input": combined.killed_amid_bad_input,
+    "kill -9, counters of CPU seconds": injections.killed,
+    "kill -9, a host ahead of the clock": combined.ahead_and_killed,
+    "partition added, database locked": combined.added_while_locked,
+    "VMs moved, shuffled input": combined.moved_and_shuffled,
+}
+COUNTERS = "kill -9, counters of CPU seconds"
 PARTITIONS, HOSTS, VMS = 4, 16, 200
 PACE_PER_S = 25.0  # minutes of the fleet a second
 SETTLE_S = 90.0
@@ -69,7 +78,7 @@ class Chapter(NamedTuple):
 
 def play(faults: Sequence[str], scale: Scale, seed: int, folder: Path, own: Broker) -> list[Row]:
     """One world, these faults one after the other, and the verdict at its end."""
-    fleet = Fleet(VMS, HOSTS, seed)
+    fleet = Fleet(VMS, HOSTS, seed, counters=COUNTERS in faults)
     connection = Connection((own.bootstrap,))
     with world(connection, folder, partitions=PARTITIONS, fleet=fleet, pace_per_s=PACE_PER_S) as played:
         stage = Stage(played, own, scale, Random(seed), folder)
@@ -100,7 +109,7 @@ def _chapter(fault: str, stage: Stage) -> Chapter:
     """Played from a whole hour on, so that what is wrong in an hour is this fault's."""
     stage.world.flow(-stage.world.minute % HOUR_MIN)
     began, began_s = stage.world.minute, time.monotonic()
-    injected = FAULTS[fault](stage)
+    injected = (FAULTS | HARDER)[fault](stage)
     say(f"{fault}: {injected.count} in {time.monotonic() - began_s:.0f} s")
     return Chapter(fault, began, injected)
 
@@ -139,9 +148,11 @@ def main() -> int:
     parser.add_argument("--fault", action="append", help="only this one (a part of its name; may be repeated)")
     parser.add_argument("--seed", type=int, default=5)
     args = parser.parse_args()
-    chosen = [fault for fault in FAULTS if not args.fault or any(part in fault for part in args.fault)]
+    known = list(FAULTS) if args.quick else [*FAULTS, *HARDER]
+    chosen = [fault for fault in known if not args.fault or any(part in fault for part in args.fault)]
     if not chosen:
-        parser.error(f"--fault: expected a part of one of {', '.join(FAULTS)}, got {args.fault}")
+        parser.error(f"--fault: expected a part of one of {', '.join(known)}, got {args.fault}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended
     folder = Path(tempfile.mkdtemp(prefix="zhuge-faults-"))
     with broker(folder / "broker") as own:
         if args.quick:

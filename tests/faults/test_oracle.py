@@ -15,7 +15,10 @@ from tests.faults.oracle import (
     Mean,
     Place,
     Refused,
+    Sample,
     Wrong,
+    percents,
+    rates,
     true_cells,
     wrong_acknowledged,
     wrong_cells,
@@ -34,7 +37,7 @@ def report(host: str, minute: Minute, second: int, **cpu: float) -> bytes:
 def truth(*values: bytes | None, left_out: Sequence[bytes | None] = (), moved_at: Minute = 10**9) -> dict[Cell, Mean]:
     log = [Logged(Place(0, offset), value) for offset, value in enumerate(values)]
     sent = {value: Message("h1", value, HOUR, taken=value not in left_out) for value in values}
-    return true_cells(log, sent, lambda _, minute: "h2" if minute >= HOUR + moved_at else "h1")
+    return true_cells(percents(log, sent), lambda _, minute: "h2" if minute >= HOUR + moved_at else "h1")
 
 
 def test_the_worked_example() -> None:
@@ -77,6 +80,14 @@ def test_bad_messages_impossible_values_and_a_left_hosts_minutes_make_no_aggrega
         Cell("a", 5, HOUR + 5): Mean(9.0, 1),
         Cell("a", 60, HOUR): Mean(9.0, 1),
     }
+
+
+def test_counters_become_the_percent_of_what_the_vm_has_at_the_middle_of_two_reports() -> None:
+    values = [report("h1", 0, 30, a=100.0), report("h2", 1, 0, a=7.0), report("h1", 1, 30, a=172.0, b=0.0)]
+    log = [Logged(Place(0, offset), value) for offset, value in enumerate(values)]
+    assert list(rates(log, {value: Message("h1", value, HOUR) for value in values})) == [
+        Sample("a", "h1", (HOUR + 1) * 60, 30.0)  # 72 core seconds in 60 s: 1.2 of its 4 cores
+    ]
 
 
 A = Cell("a", 5, HOUR)
@@ -131,5 +142,10 @@ def test_the_fleet_reports_each_vm_once_a_minute_from_where_it_is() -> None:
     fleet.move("vm-5", "host-0", HOUR + 60, linger_min=2)
     there = [[m.key for m in fleet.messages(HOUR + minute) if b'"vm-5"' in (m.value or b"")] for minute in (61, 62)]
     assert there == [["host-0", "host-2"], ["host-0"]]
+    counting = Fleet(vms=2, hosts=1, seed=1, counters=True)
+    first, second = (counting.report("host-0", HOUR + minute) for minute in (0, 1))
+    before_s, after_s = 60 - first.ts_s % 60, second.ts_s % 60
+    core_s = 0.04 * (load_pct("vm-1", HOUR) * before_s + load_pct("vm-1", HOUR + 1) * after_s)  # of four cores
+    assert second.cpu[1] - first.cpu[1] == pytest.approx(core_s)
     assert load_pct("vm-10", HOUR) == 0.0
     assert load_pct("vm-4", HOUR) == load_pct("vm-4", HOUR) != load_pct("vm-4", HOUR + 1)

@@ -16,7 +16,7 @@ from models.fleet import SLOTS, Life, Placement
 from models.minutes import HOUR_MIN, STEP_MIN, Span
 from stream.stores.open import Stores, open_stores
 from stream.stores.protocols import METRIC_CPU, BlockRow
-from tests.faults.oracle import Cells, Logged, Place, Refused, true_cells
+from tests.faults.oracle import Cells, Logged, Place, Refused, percents, true_cells
 from tests.faults.script import Fleet, Message
 from tests.faults.verdict import Made, Wanted, found_cells
 from tests.faults.world import BEGIN
@@ -45,9 +45,9 @@ def stores(tmp_path: Path, fleet: Fleet, sent: list[Message]) -> Iterator[Stores
     placements = {vm: [Placement(vm, BEGIN, BEGIN, "", None, 0, slot)] for slot, vm in enumerate(fleet.vms)}
     placements[MOVED].append(Placement(MOVED, BEGIN, MOVED_AT, "", None, 1, 0))
     stores.catalogue.put([Life(vm, BEGIN) for vm in placements], [p for some in placements.values() for p in some])
-    before = true_cells(log_of([m for m in sent if m.minute < MOVED_AT]), by_value(sent), fleet.host_of)
-    after = true_cells(log_of([m for m in sent if m.minute >= MOVED_AT]), by_value(sent), fleet.host_of)
-    whole = true_cells(log_of(sent), by_value(sent), fleet.host_of)
+    before = cells_of([m for m in sent if m.minute < MOVED_AT], fleet)
+    after = cells_of([m for m in sent if m.minute >= MOVED_AT], fleet)
+    whole = cells_of(sent, fleet)
     stay = {cell: mean for cell, mean in whole.items() if cell.vm != MOVED}
     write(stores, 0, placements, stay | {cell: mean for cell, mean in before.items() if cell.vm == MOVED})
     write(stores, 1, placements, {cell: mean for cell, mean in after.items() if cell.vm == MOVED})
@@ -63,6 +63,10 @@ def write(stores: Stores, block: int, placements: dict[str, list[Placement]], ce
             if (step, begins) == (step_min, start):
                 row.mean[slot_of[vm]], row.count[slot_of[vm]] = mean
         stores.series.put(METRIC_CPU, [row])
+
+
+def cells_of(sent: list[Message], fleet: Fleet) -> Cells:
+    return true_cells(percents(log_of(sent), by_value(sent)), fleet.host_of)
 
 
 def by_value(sent: list[Message]) -> dict[bytes | None, Message]:

@@ -21,6 +21,8 @@ from tests.faults.oracle import (
     Place,
     Refused,
     Wrong,
+    percents,
+    rates,
     true_cells,
     wrong_acknowledged,
     wrong_cells,
@@ -42,10 +44,12 @@ class Made(NamedTuple):
 class Wanted:
     """What must be there in the end, from a log that has ended."""
 
-    def __init__(self, log: Sequence[Logged], sent: Mapping[bytes | None, Message], owner: Owner) -> None:
+    def __init__(
+        self, log: Sequence[Logged], sent: Mapping[bytes | None, Message], owner: Owner, *, counters: bool = False
+    ) -> None:
         self.messages = len(log)
         self._log, self._sent = log, sent
-        self._cells = true_cells(log, sent, owner)
+        self._cells = true_cells((rates if counters else percents)(log, sent), owner)
         self._message_at = {place: sent[value] for place, value in log}
 
     def wrong(self, made: Made, acknowledged: Sequence[Logged]) -> list[Wrong]:
@@ -66,7 +70,7 @@ class Wanted:
 def wanted(world: World) -> Wanted:
     """From the log as it is now; the feed has ended."""
     log = [Logged(Place(r.partition, r.offset), r.value) for r in world.feed.log()]
-    return Wanted(log, world.feed.sent, world.fleet.host_of)
+    return Wanted(log, world.feed.sent, world.fleet.host_of, counters=world.fleet.counters)
 
 
 def made(world: World) -> Made:

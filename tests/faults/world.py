@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import StoreError
+from models.fleet import VmRecord
 from models.minutes import STEP_MIN, Clock, Minute, Span, ceil_to, floor_to
 from stream.assignment import PARTS_A_SOURCE
 from stream.clock import write_clock
 from stream.due import Rules
+from stream.inventory import encode_record
 from stream.kafka import Connection, Topics, topics_of
 from stream.kafka_tools_topics import TopicSpec, ensure_topics, own_topics
 from stream.stores.open import Stores, open_stores
 from stream.stores.protocols import METRIC_CPU
 from tests.faults.feed import Feed
-from tests.faults.script import Fleet, Message
+from tests.faults.script import VCPUS, Fleet, Message
 from tests.faults.workers import Workers, config_text
 
 RULES = Rules()
@@ -70,7 +72,7 @@ class World:
         """Feed one minute; the clock follows it."""
         if self.churn and self.minute % MOVE_EVERY_MIN == 0:
             self.fleet.move_one(self.minute)
-            if self.minute % ARRIVE_EVERY_MIN == 0:
+            if self.minute % ARRIVE_EVERY_MIN == 0 and not self.fleet.counters:
                 self.fleet.add_one(self.minute)
         messages = self.shape(self.minute, self.fleet.messages(self.minute))
         self.feed.send(messages)
@@ -95,26 +97,35 @@ class World:
         self.clock = None
         self.set_clock(self.minute)
 
-    def follow_clock(self) -> None:
-        """Feed what is due by the running clock."""
-        while self.clock is not None and self.minute < self.clock.now(time.time(), 0):
+    def follow_for(self, minutes: int) -> None:
+        """Feed so many minutes, none before the running clock is there; where it is stepped, the next ones."""
+        for _ in range(minutes):
+            while self.clock is not None and self.minute >= self.clock.now(time.time(), 0):
+                time.sleep(POLL_S)
             self.send()
-        time.sleep(POLL_S)
 
     def until(self, met: Callable[[], bool], what: str, limit_s: float = CATCH_UP_S) -> None:
         """Feed on until a condition is met. StoreError with the workers' last words where that takes too long."""
-        self._wait(met, what, limit_s, self.send)
-
-    def rest_until(self, met: Callable[[], bool], what: str, limit_s: float = CATCH_UP_S) -> None:
-        """The same, and nothing is fed meanwhile."""
-        self._wait(met, what, limit_s, lambda: time.sleep(POLL_S))
+        give_up_s = time.monotonic() + limit_s
+        while not met():
+            self.workers.see_to()
+            if time.monotonic() > give_up_s:
+                raise StoreError(
+                    "fault harness",
+                    expected=f"{what} within {limit_s:g} s",
+                    got=f"handled {self.stores.control.list('offset/')}",
+                    remedy=f"What the workers said last:\n{self.workers.tails()}",
+                )
+            self.follow_for(1)
 
     def catch_up(self) -> None:
         """Feed on until all that is in the log by now is handled, and every span that is closed by now is stored."""
         self.feed.settle()
-        ends, closed = self.feed.ends, self.minute - RULES.close_delay_min
+        ends, start = self.feed.ends, floor_to(self.minute - RULES.close_delay_min, STEP_MIN) - STEP_MIN
+        spoke = {place.partition for place, value in self.feed.acknowledged if self._reports(value, start)}
         self.until(
-            lambda: self._handled(ends) and self._all_stored(closed), f"lag 0 at {ends}, spans stored to {closed}"
+            lambda: self._handled(ends) and all(self.stored(partition, start) for partition in spoke),
+            f"lag 0 at {ends}, and of {spoke} the five minutes from {start} on",
         )
 
     def epochs(self) -> dict[int, int]:
@@ -149,28 +160,9 @@ class World:
         read = self.stores.series.read(METRIC_CPU, STEP_MIN, blocks, Span(start, start + STEP_MIN))
         return bool(read.count.any())
 
-    def _all_stored(self, closed: Minute) -> bool:
-        """Whether the last five minutes before `closed` are there for every partition that spoke in them."""
-        start = floor_to(closed, STEP_MIN) - STEP_MIN
-        spoke = {place.partition for place, value in self.feed.acknowledged if self._reports(value, start)}
-        return all(self.stored(partition, start) for partition in spoke)
-
     def _reports(self, value: bytes | None, start: Minute) -> bool:
         message = self.feed.sent[value]
         return message.taken and start <= message.minute < start + STEP_MIN
-
-    def _wait(self, met: Callable[[], bool], what: str, limit_s: float, pause: Callable[[], None]) -> None:
-        give_up_s = time.monotonic() + limit_s
-        while not met():
-            self.workers.see_to()
-            if time.monotonic() > give_up_s:
-                raise StoreError(
-                    "fault harness",
-                    expected=f"{what} within {limit_s:g} s",
-                    got=f"handled {self.stores.control.list('offset/')}",
-                    remedy=f"What the workers said last:\n{self.workers.tails()}",
-                )
-            pause()
 
 
 @contextmanager
@@ -178,12 +170,15 @@ def world(connection: Connection, folder: Path, *, partitions: int, fleet: Fleet
     """Topics, stores and the feed under `folder`; no worker yet. The prefix is the folder's name."""
     prefix = f"{folder.name}."
     topics, topic = topics_of(prefix), f"{prefix}cpu"
-    ensure_topics(connection, [TopicSpec(topic, partitions), *own_topics(topics)])
-    config = folder / "zhuge.toml"
-    config.write_text(config_text(connection, prefix, topic, folder))
+    ensure_topics(connection, [TopicSpec(topic, partitions, stamped=True), *own_topics(topics)])
+    config, unit = folder / "zhuge.toml", "core_seconds" if fleet.counters else "percent"
+    config.write_text(config_text(connection, prefix, topic, folder, unit=unit))
     stores = open_stores(f"sqlite:{folder / 'cstore.sqlite'}", *[f"sqlite:{folder / 'control.sqlite'}"] * 2)
     try:
         with Feed(connection, topic) as feed, Workers(config, folder) as workers:
+            if fleet.counters:  # their percent is of what a VM has, and that the inventory says
+                records = [VmRecord(vm, fleet.host_of(vm, BEGIN), BEGIN, vcpus=VCPUS) for vm in fleet.vms]
+                feed.tell(topics.inventory, [encode_record(record) for record in records])
             yield World(fleet, feed, workers, stores, topics, partitions, pace_per_s)
     finally:
         stores.close()
