@@ -28,6 +28,7 @@ from tests.stream.remote_write import MS, packed, series
 from tests.stream.small_fleet import BORN, DAY, END, NOW, fill
 from tests.stream.worker_processes import Process, started, until, write_config, zhuge
 
+pytestmark = pytest.mark.slow  # a process of Faust's takes seconds to begin
 HOST_REPORTS = '[sources.hosts]\ntopic = "{topic}"\nformat = "host-json"\nunit = "{unit}"\n'
 ALL_TIME = Span(0, 10**8)
 
@@ -186,7 +187,6 @@ def test_a_receiver_writes_to_its_source(connection: Connection, prefix: str, tm
         process.lines()
 
 
-@pytest.mark.slow
 def test_a_broker_that_dies_and_comes_back_costs_no_event_and_holds_up_no_end(
     data: Path, stores: Stores, tmp_path: Path
 ) -> None:
@@ -210,7 +210,6 @@ def test_a_broker_that_dies_and_comes_back_costs_no_event_and_holds_up_no_end(
             assert len(process.lines()) < 200  # Faust and aiokafka say forty a second
 
 
-@pytest.mark.slow
 def test_a_worker_killed_with_events_in_its_hands_loses_none(
     connection: Connection, prefix: str, data: Path, stores: Stores, tmp_path: Path
 ) -> None:
