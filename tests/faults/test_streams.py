@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.faults.injections import QUICK
-from tests.faults.streams import FAULTS, play
-from tests.services import broker
+from tests.faults.streams import FAULTS
+
+HARNESS = Path(__file__).with_name("streams.py")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_whatever_dies_no_sample_is_lost_or_counted_twice(tmp_path: Path) -> None:
-    (tmp_path / "world").mkdir()
-    with broker(tmp_path / "broker") as own:
-        rows = play(list(FAULTS), QUICK, seed=5, folder=tmp_path / "world", own=own)
-    assert [(row.fault, row.lost, row.doubled) for row in rows] == [(fault, 0, 0) for fault in FAULTS]
-    assert all(row.times > 0 for row in rows)
+@pytest.mark.timeout(400)
+def test_whatever_dies_no_sample_is_lost_or_counted_twice() -> None:
+    """In a process of its own: kafka-python leaves sockets open where a broker that was killed refuses them."""
+    done = subprocess.run([sys.executable, str(HARNESS), "--quick"], capture_output=True, text=True, check=False)
+    rows = re.findall(r"^\| ([^|]+) \| ([\d,]+) \| (\d+) \| (\d+) \| [\d.]+ \|$", done.stdout, re.MULTILINE)
+    assert [(fault, lost, doubled) for fault, _, lost, doubled in rows] == [(f, "0", "0") for f in FAULTS], done.stderr
+    assert all(count != "0" for _, count, _, _ in rows)
+    assert "lost: 0\ndoubled: 0\n" in done.stdout
+    assert done.returncode == 0
