@@ -7,6 +7,7 @@ built more simply.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -193,16 +194,16 @@ def test_a_poison_event_goes_to_the_dead_and_its_neighbours_go_on(connection: Co
 
 def test_what_was_fetched_as_a_rebalance_began_is_read_again(connection: Connection, prefix: str) -> None:
     """Faust by itself would lose it where the group has committed nothing of the partition yet."""
-    topic = f"{prefix}events"
-    ensure_topics(connection, [TopicSpec(topic, 2)])
 
-    async def trial() -> None:
-        handled: list[bytes] = []
+    async def trial(number: int) -> bool:
+        """Whether a fetch was under way at that moment; what it brought must be read again."""
+        topic, handled = f"{prefix}events-{number}", list[bytes]()
+        ensure_topics(connection, [TopicSpec(topic, 2)])
 
         async def handle(value: bytes) -> None:
             handled.append(value)
 
-        app = ours(connection, f"{prefix}group", [Agent(topic, handle, at_once=False)], Buried())
+        app = ours(connection, f"{prefix}group-{number}", [Agent(topic, handle, at_once=False)], Buried())
         sought = watched(app.consumer)
         async with running(app):
             await send(connection, topic, [b"first"], partition=1)
@@ -210,11 +211,13 @@ def test_what_was_fetched_as_a_rebalance_began_is_read_again(connection: Connect
             sought.clear()
             app.consumer.stop_flow()  # as a rebalance begins: what a fetch that is under way brings is thrown away
             await send(connection, topic, EVENTS)
-            await until(sought.is_set)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(sought.wait(), 5)
             app.consumer.resume_flow()
             await until(lambda: set(EVENTS) <= set(handled))
+        return sought.is_set()
 
-    asyncio.run(trial())
+    assert any(asyncio.run(trial(number)) for number in range(5))
 
 
 def watched(consumer: Any) -> asyncio.Event:  # noqa: ANN401
