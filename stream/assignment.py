@@ -18,7 +18,9 @@ from stream.clock import WATERMARK_PREFIX
 from stream.due import Rules, Writer
 from stream.keys import KeyTable, LastHours
 from stream.partition import Partition
-from stream.placing import ALWAYS, SILENCE_MIN, Fleet, Slots
+from stream.placing import SILENCE_MIN, Fleet
+from stream.slots import Slots
+from stream.stays import ALWAYS
 from stream.stores.open import Stores
 from stream.stores.protocols import METRIC_CPU, Catalogue, Control, Versioned
 

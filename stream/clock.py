@@ -63,13 +63,18 @@ def watermarks(control: Control) -> dict[int, Minute]:
     return {int(key.removeprefix(WATERMARK_PREFIX)): _watermark(key, record) for key, record in records}
 
 
+def newest_minute(clock: Clock, wall_s: float) -> Minute:
+    """The fleet's minute at `wall_s` (epoch seconds); what is later is ahead. Of a clock that follows, real time."""
+    return _running(clock).now(wall_s, 0)
+
+
 def newest_minutes(clock: Clock, batch: Batch, wall_s: float) -> Minute | npt.NDArray[np.int64]:
     """The fleet's minute as each sample of a batch came, int64[n], or one for all; of a clock that follows, real time.
 
     Where the log says when it got a sample that time counts, so that a replay decides as the first reading did; else
     it is `wall_s`, epoch seconds.
     """
-    running = REAL_TIME if clock.speed is None else clock
+    running = _running(clock)
     if batch.arrived_s is None or not len(batch.arrived_s):
         return running.now(wall_s, 0)
     first = running.now(float(batch.arrived_s.min()), 0)
@@ -78,6 +83,11 @@ def newest_minutes(clock: Clock, batch: Batch, wall_s: float) -> Minute | npt.ND
     a_second = (running.speed or 0.0) / 60.0
     at = running.origin_minute + (batch.arrived_s - running.origin_wall_s) * a_second
     return np.floor(at).astype(np.int64)
+
+
+def _running(clock: Clock) -> Clock:
+    """A clock that follows says nothing of the future: real time does."""
+    return REAL_TIME if clock.speed is None else clock
 
 
 def _watermark(key: str, record: Versioned) -> Minute:

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from models.aggregate import Aggregate
 from models.errors import BadInput
 from models.minutes import HOUR_MIN, Minute, ceil_to
-from stream.placing import ALWAYS
 from stream.ring import RING_MIN
 from stream.samples import Refusal
+from stream.stays import ALWAYS
 from stream.stores.protocols import BlockRow
 
 

@@ -39,13 +39,12 @@ class Letter(NamedTuple):
 
 @dataclass(slots=True)
 class _Block:
-    """Decoded messages, all of them handled before (not `loud`) or none, and how many of them were handed out."""
+    """Decoded messages, all of them handled before or none, and how many of them were handed out."""
 
     messages: Sequence[Message]
     samples: Samples
     message: npt.NDArray[np.int32]
     since: npt.NDArray[np.int64] | None
-    loud: bool
     out: int = 0
 
     def head(self, latest: Minute) -> Minute | None:
@@ -204,12 +203,12 @@ class KafkaSource:
         if reading.counters is None:
             with np.errstate(over="ignore"):  # what is beyond float32 is impossible all the same
                 samples = Samples(decoded.key, decoded.ts_s, decoded.value.astype(np.float32))
-            return _Block(messages, samples, decoded.message, None, loud)
+            return _Block(messages, samples, decoded.message, None)
         offset = np.array([message.offset for message in messages], dtype=np.int64)[decoded.message]
         rates = reading.counters.rates(decoded.key, decoded.ts_s, decoded.value, offset)
         self.counts["counter_fell"] += len(rates.fell) if loud else 0
         samples = Samples(decoded.key[rates.chosen], rates.ts_s, rates.value)
-        return _Block(messages, samples, decoded.message[rates.chosen], rates.since, loud)
+        return _Block(messages, samples, decoded.message[rates.chosen], rates.since)
 
     def _batch(self, part: int, reading: _Reading, horizon: Minute) -> Batch | None:
         """The next messages of the reading's first block, as far as they may go; None where they may not."""

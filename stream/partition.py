@@ -18,9 +18,9 @@ from models.minutes import HOUR_MIN, STEP_MIN, Minute, Span, floor_to
 from stream.due import ClosedHour, Due, Refused, Rules, Writer
 from stream.keys import KeyTable
 from stream.pieces import Piece, pieces_of
-from stream.placing import Slots
 from stream.ring import Ring
 from stream.samples import Batch, Refusal
+from stream.slots import Slots
 from stream.stores.protocols import BlockRow
 
 HIGHEST_PCT = 655.0  # what uint16 in 0.01 % can hold, with room to spare: nothing real is above

@@ -24,7 +24,6 @@ from stream.parts import Change, Parts
 from stream.slots import Slots
 from stream.stays import (
     ALWAYS,
-    FLAP_MIN,
     Stay,
     corrected,
     due,
@@ -36,8 +35,6 @@ from stream.stays import (
     reconciled,
 )
 from stream.unsaved import Changes, Unsaved
-
-__all__ = ["ALWAYS", "FLAP_MIN", "SILENCE_MIN", "Changes", "Fleet", "Slots", "Tenure"]
 
 SILENCE_MIN = 7 * DAY_MIN  # a VM that was silent for so long and has no inventory is another life
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from models.errors import BadInput, StoreError
 from models.minutes import HOUR_MIN, Minute, floor_to
+from stream.clock import newest_minute, read_clock, watermarks
 from stream.clock import now as clock_now
-from stream.clock import read_clock, watermarks
 from stream.live import Fleet
 from stream.stores.protocols import Control
 
@@ -122,8 +122,7 @@ def forecast_after(fleet: Fleet, end: Minute) -> None:
 def check_closed(fleet: Fleet, end: Minute) -> None:
     """BadInput where no hour can have been closed that ends at `end`: forecasts from the future would stay for ever."""
     clock, wall_s, ingest = read_clock(fleet.stores.control), time.time(), fleet.settings.ingest
-    now = int(wall_s // 60) if clock.speed is None else clock.now(wall_s, 0)
-    latest = now + ingest.max_ahead_min - ingest.close_delay_min
+    latest = newest_minute(clock, wall_s) + ingest.max_ahead_min - ingest.close_delay_min
     if end > latest or end % HOUR_MIN != 0:
         raise BadInput(
             "hour that was closed",

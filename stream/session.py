@@ -20,11 +20,11 @@ from functools import partial
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from models.errors import StartOver, StoreError
-from models.minutes import REAL_TIME, Clock
+from models.minutes import Clock
 from stream.assignment import Committed
 from stream.broker import GroupReader
 from stream.broker_topics import Follower, Out, Writer
-from stream.clock import read_clock
+from stream.clock import newest_minute, read_clock
 from stream.dead import encode_dead
 from stream.events import encode_event
 from stream.ingest import Ingest
@@ -205,8 +205,7 @@ class Session:
     def _take(self, clock: Clock, wall_s: float, heard: Sequence[tuple[str, Message]]) -> None:
         try:
             self._roster.hear(heard, self._reader.partitions())
-            running = REAL_TIME if clock.speed is None else clock
-            self._source.latest = running.now(wall_s, 0) + self._plumbing.rules.max_ahead_min
+            self._source.latest = newest_minute(clock, wall_s) + self._plumbing.rules.max_ahead_min
             self.ingest.take(clock, wall_s)
             while self._source.moving:
                 self.ingest.take(clock, wall_s)

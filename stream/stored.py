@@ -11,7 +11,7 @@ from models.fleet import Placement, Vm
 from models.minutes import HOUR_MIN, Minute
 from stream.due import ClosedHour
 from stream.events import HourClosed
-from stream.placing import Changes
+from stream.unsaved import Changes
 
 
 @dataclass(slots=True)

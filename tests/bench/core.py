@@ -23,10 +23,11 @@ from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, Span
 from stream.due import ClosedHour, Due, Rules, Writer
 from stream.keys import KeyTable, LastHours
 from stream.partition import Partition
-from stream.placing import Fleet, Slots
+from stream.placing import Fleet
 from stream.profile import updated_profiles
 from stream.ring import RING_MIN
 from stream.samples import Batch, Key, Samples
+from stream.slots import Slots
 from stream.stores.open import open_stores
 from stream.stores.protocols import METRIC_CPU, BlockRow, Series
 from tests.bench.lines import result, say

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.fleet import VmRecord
-from models.minutes import Minute
+from models.minutes import Clock, Minute
+from stream.clock import write_clock
 from stream.samples import Batch, Key, Refusal, Samples, Unit
 from stream.stores.open import Stores, open_stores
 from stream.traces import TableTrace
@@ -68,6 +69,14 @@ def log_of(
 def stores_in(folder: Path) -> Stores:
     url = f"sqlite:{folder / 'zhuge.sqlite'}"
     return open_stores(url, url, url)
+
+
+def following(folder: Path) -> Iterator[Stores]:
+    """Stores of a test's own, whose clock follows what has been seen; for a fixture to yield from."""
+    opened = stores_in(folder)
+    write_clock(opened.control, Clock())
+    yield opened
+    opened.close()
 
 
 def at(minute: Minute, second: int = 0) -> int:

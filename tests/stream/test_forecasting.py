@@ -22,7 +22,7 @@ from stream.ingest import Ingest
 from stream.samples import Batch
 from stream.stores.history import read_history, read_steps
 from stream.stores.open import Stores
-from tests.stream.fakes import LogSource, Sample, at, log_of, stores_in
+from tests.stream.fakes import LogSource, Sample, at, following, log_of
 
 START = 60 * 24 * 20_000
 DAYS = 4
@@ -31,10 +31,7 @@ END = START + DAYS * 1440
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Iterator[Stores]:
-    opened = stores_in(tmp_path)
-    write_clock(opened.control, Clock())
-    yield opened
-    opened.close()
+    yield from following(tmp_path)
 
 
 def feed(stores: Stores, keys: list[tuple[str, str]], log: list[list[Batch]], end: int = END) -> Ingest:

@@ -22,7 +22,7 @@ from stream.samples import Unit
 from stream.stores.blocks import decode, encode
 from stream.stores.open import Stores
 from stream.stores.protocols import METRIC_CPU
-from tests.stream.fakes import LogSource, Sample, at, log_of, stores_in
+from tests.stream.fakes import LogSource, Sample, at, following, log_of, stores_in
 
 START = 60 * 1000
 HOURS = 3
@@ -33,10 +33,7 @@ WALL_S = float(at(START + 10_000))
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Iterator[Stores]:
-    opened = stores_in(tmp_path)
-    write_clock(opened.control, Clock())
-    yield opened
-    opened.close()
+    yield from following(tmp_path)
 
 
 def run(source: LogSource, stores: Stores, rounds: int | None = None) -> Ingest:

@@ -20,7 +20,7 @@ from stream.samples import Refusal, Unit
 from stream.stores.history import read_steps
 from stream.stores.open import Stores
 from stream.stores.protocols import BlockRow, ProfileRow
-from tests.stream.fakes import LogSource, at, log_of, samples_of, stores_in
+from tests.stream.fakes import LogSource, at, following, log_of, samples_of
 
 START = 60 * 1000
 WALL_S = float(at(START + 10_000))
@@ -30,10 +30,7 @@ KEYS = [("a", "h1"), ("b", "h1"), ("a", "h2")]
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Iterator[Stores]:
-    opened = stores_in(tmp_path)
-    write_clock(opened.control, Clock())
-    yield opened
-    opened.close()
+    yield from following(tmp_path)
 
 
 def ingest_of(source: LogSource, stores: Stores) -> Ingest:

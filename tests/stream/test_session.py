@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from models.fleet import VmRecord
-from models.minutes import Clock, Span
+from models.minutes import Span
 from stream.broker import Membership
 from stream.broker_topics import Out, Writer
-from stream.clock import write_clock
 from stream.dead import decode_dead
 from stream.due import Rules
 from stream.events import HourClosed, decode_event
@@ -30,7 +29,7 @@ from stream.stores.history import read_steps
 from stream.stores.open import Stores
 from stream.wire_base import Wire
 from tests.services import Kafka
-from tests.stream.fakes import stores_in
+from tests.stream.fakes import following
 
 START = 60 * 30_000
 LIMIT_S = 60
@@ -39,10 +38,7 @@ PARTITIONS = 2
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Iterator[Stores]:
-    opened_stores = stores_in(tmp_path)
-    write_clock(opened_stores.control, Clock())
-    yield opened_stores
-    opened_stores.close()
+    yield from following(tmp_path)
 
 
 @pytest.fixture
