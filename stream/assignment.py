@@ -20,7 +20,6 @@ from stream.keys import KeyTable, LastHours
 from stream.partition import Partition
 from stream.placing import SILENCE_MIN, Fleet
 from stream.slots import Slots
-from stream.stays import ALWAYS
 from stream.stores.open import Stores
 from stream.stores.protocols import METRIC_CPU, Catalogue, Control, Versioned
 
@@ -117,17 +116,16 @@ def known_vms(catalogue: Catalogue) -> Iterator[Vm]:
         after = page[-1].life.vm_id
 
 
-def mark_correction(control: Control, part: int, until: Minute) -> Versioned:
-    """Say that minutes of `part` before `until` have got another owner: what is replayed replaces what was written.
-
-    It holds for every successor until all those hours are past re-opening.
+def mark_correction(control: Control, part: int, until: Minute) -> None:
+    """Say that minutes of `part` before `until` have got another owner or size: what is replayed replaces what was
+    written, for every successor until all those hours are past re-opening.
     """
     key = f"correct/{part}"
     while True:
         record = control.get(key)
         version = 0 if record is None else record.version
         if control.apply([(key, version, str(until))]):
-            return Versioned(version + 1, str(until))
+            return
 
 
 def assign(part: int, stores: Stores, fleet: Fleet, last_hours: LastHours, rules: Rules, *, per_core: bool) -> Assigned:
@@ -141,7 +139,7 @@ def assign(part: int, stores: Stores, fleet: Fleet, last_hours: LastHours, rules
     seen = 0 if mark is None else int(json.loads(mark.value)["minute"])
     _remember(stores, slots.blocks, seen, last_hours)
     correction = stores.control.get(f"correct/{part}")
-    writer = Writer(part, epoch, per_core, ALWAYS if correction is None else int(correction.value), seen)
+    writer = Writer(part, epoch, per_core, corrects=correction is not None)
     table = KeyTable(part, fleet, slots, last_hours)
     return Assigned(
         part=part,

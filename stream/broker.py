@@ -18,6 +18,7 @@ from aiokafka.errors import (
 )
 
 from models.errors import StoreError
+from stream.bare_records import BARE
 from stream.kafka import Connection
 from stream.wire_base import Message
 
@@ -83,6 +84,7 @@ class GroupReader:
             max_partition_fetch_bytes=MAX_FETCH_BYTES // 4,
             fetch_max_bytes=MAX_FETCH_BYTES,
             fetch_max_wait_ms=200,
+            key_deserializer=BARE,
         )
 
     async def start(self, revoked: Callable[[list[int]], Awaitable[None]]) -> None:

@@ -13,7 +13,6 @@ from models.errors import BadInput
 from models.minutes import HOUR_MIN, Minute, ceil_to
 from stream.ring import RING_MIN
 from stream.samples import Refusal
-from stream.stays import ALWAYS
 from stream.stores.protocols import BlockRow
 
 
@@ -62,15 +61,11 @@ class Refused(NamedTuple):
 
 @dataclass(slots=True)
 class Due:
-    """What is to be written: block rows, and the hours that were closed for the first time; and what was refused.
-
-    `corrects`: minutes that were written have got another owner, so their rows will be written without them.
-    """
+    """What is to be written: block rows, and the hours that were closed for the first time; and what was refused."""
 
     rows: list[BlockRow] = field(default_factory=list)
     hours: list[ClosedHour] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
-    corrects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +73,10 @@ class Writer:
     """Whose rows these are: the partition and the epoch under which this process writes it.
 
     `per_core`: its samples are percent of one core, so a placement's vcpus make them percent of the VM.
-    `corrects_until`: rows of spans that begin before it replace what was written. `seen`: the newest minute that a
-    predecessor has seen, and so may have written.
+    `corrects`: its rows replace what was written, of whichever VM.
     """
 
     part: int
     epoch: int
     per_core: bool = False
-    corrects_until: Minute = ALWAYS
-    seen: Minute = ALWAYS
+    corrects: bool = False

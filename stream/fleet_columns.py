@@ -107,6 +107,11 @@ class FleetColumns:
         number = self.hosts.number
         return tuple(Stay(p.created_at, p.from_minute, number(p.host), p.vcpus, p.row) for p in placements)
 
+    def rows_moved(self, since: Minute) -> npt.NDArray[np.int32]:
+        """Every row of the VMs whose newest stay is not their first and began at `since` or later."""
+        vms = np.flatnonzero(self.moved & (self.from_minute >= since))
+        return np.array([stay.row for vm in vms.tolist() for stay in self.stays(vm)], dtype=np.int32)
+
     def unmoved(self, keys: Iterable[tuple[str, str]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Of each (vm id, host) the VM and its row, int32[n]; -1 where that is not all that is known of the VM."""
         numbers = [(self.ids.find(vm_id), self.hosts.find(host)) for vm_id, host in keys]

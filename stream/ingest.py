@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from models.errors import BadInput, StartOver, StoreError
 from models.fleet import Vm, VmRecord
-from models.minutes import Clock, Minute
+from models.minutes import STEP_MIN, Clock, Minute
 from stream.assignment import Assigned, Committed, assign, claim_source, known_vms, mark_correction
 from stream.clock import newest_minutes, read_clock
 from stream.columns import Numbered
@@ -190,9 +190,11 @@ class Ingest:
         for batch in self._source.poll():
             self._take(batch, newest_minutes(clock, batch, wall_s) + self._rules.max_ahead_min)
         for part, assigned in self._assigned.items():
-            self._add(assigned, assigned.partition.settle())
+            assigned.partition.settle()
             if now is not None and self._source.caught_up(part):
                 self._add(assigned, assigned.partition.tick(now))
+                if assigned.newest >= assigned.mark + STEP_MIN:  # who keeps step with it is to know
+                    self._moved[part] = assigned
 
     def _replay_again(self) -> None:
         """Begin anew with partitions whose placed minutes have got another owner.
@@ -226,8 +228,6 @@ class Ingest:
     def _add(self, assigned: Assigned, due: Due) -> None:
         if due.rows:
             self._moved[assigned.part] = assigned
-        if due.corrects:  # said before the catalogue knows of the new owner: a crash leaves no minute with two
-            assigned.correction = mark_correction(self._stores.control, assigned.part, assigned.newest + 1)
         for closed in due.hours:
             self._last_hours.see(closed.block, closed.start, closed.hour.count)
         self._due.rows.extend(due.rows)

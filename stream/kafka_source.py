@@ -95,6 +95,7 @@ class KafkaSource:
     """`stream.samples.Source` of a topic. The state is one reading a partition, and letters nobody has fetched yet.
 
     `latest`: samples after this minute are ahead of the clock; they will be refused, and nobody waits for their time.
+    `horizon`: where to stop for other workers' sake, see `stream.in_step`.
     """
 
     def __init__(self, topic: str, wire: Wire) -> None:
@@ -104,6 +105,7 @@ class KafkaSource:
         self.parts: Sequence[int] = ()
         self.counts: Counter[str] = Counter()
         self.latest: Minute = FOREVER
+        self.horizon: Minute = FOREVER
         self._wire = wire
         self._readings: dict[int, _Reading] = {}
         self._letters: list[Letter] = []
@@ -173,7 +175,7 @@ class KafkaSource:
         if unknown and monotonic() - self._waits_since_s < LONGEST_WAIT_S:
             return ALWAYS
         heads = (head for reading in readings if (head := reading.head(self.latest)) is not None)
-        return min(heads, default=FOREVER) + LEAD_MIN
+        return min(min(heads, default=FOREVER) + LEAD_MIN, self.horizon)
 
     def caught_up(self, part: int) -> bool:
         """See the protocol."""

@@ -86,6 +86,10 @@ class KeyTable:
         lost, self._lost = self._lost, []
         return lost
 
+    def moved(self, since: Minute) -> npt.NDArray[np.int32]:
+        """Local rows of VMs of which minutes from `since` on have not always had the owner that they have now."""
+        return self._fleet.moved(self._part, since)
+
     def _change(self, change: Change) -> None:
         """The owner of these rows is about to change: look their keys up again."""
         for row in map(self._slots.local, change.rows):

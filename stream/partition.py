@@ -15,12 +15,14 @@ import numpy.typing as npt
 from models.aggregate import CHUNK_COLUMNS, Aggregate, aggregate
 from models.fleet import SLOTS
 from models.minutes import HOUR_MIN, STEP_MIN, Minute, Span, floor_to
+from stream.columns import extended
 from stream.due import ClosedHour, Due, Refused, Rules, Writer
 from stream.keys import KeyTable
 from stream.pieces import Piece, pieces_of
 from stream.ring import Ring
 from stream.samples import Batch, Refusal
 from stream.slots import Slots
+from stream.stays import ALWAYS
 from stream.stores.protocols import BlockRow
 
 HIGHEST_PCT = 655.0  # what uint16 in 0.01 % can hold, with room to spare: nothing real is above
@@ -38,12 +40,13 @@ class Partition:
         self.counts: Counter[str] = Counter()
         self._writer, self._rules, self._slots, self._table = writer, rules, slots, table
         self._floor = floor
-        self._corrects_until = writer.corrects_until
         self._ring = Ring()
         self._dirty: dict[tuple[int, Minute], set[int] | None] = {}  # None: every block
         self._closed: set[tuple[int, Minute]] = set()
-        self._corrected: set[tuple[int, Minute]] = set()  # among the dirty: they replace what was written
+        self._corrects = np.zeros(0, dtype=np.bool_)  # by row: what is written of it replaces what was
         self._first_offset: dict[Minute, int] = {}
+        self._grow()
+        self._corrects[table.moved(ALWAYS if floor is None else floor)] = True
 
     def take(self, batch: Batch, latest: Minute | npt.NDArray[np.int64], *, loud: bool) -> Due:
         """Put a batch into the ring; returns what became due by it, and what was refused.
@@ -61,11 +64,20 @@ class Partition:
             self.counts[why] += len(refused)
         return due
 
-    def settle(self) -> Due:
-        """Give up minutes that have got another owner by what other partitions, or the inventory, have heard."""
-        due = Due()
-        self._give_up(due)
-        return due
+    def settle(self) -> None:
+        """Give up minutes that have got another owner by what has been heard of late: empty their cells, and write the
+        spans again that were written with them. What a predecessor wrote may hold them too.
+        """
+        self._grow()
+        for row, span in self._table.lost():
+            self._corrects[row] = True
+            for minute in self._ring.clear(row, span):
+                for step_min in (STEP_MIN, HOUR_MIN):
+                    written = (step_min, floor_to(minute, step_min))
+                    if written in self._closed:
+                        blocks = self._dirty.setdefault(written, set())
+                        if blocks is not None:
+                            blocks.add(row // SLOTS)
 
     def tick(self, now: Minute) -> Due:
         """The source has nothing more before `now`: an idle partition follows the clock."""
@@ -117,8 +129,7 @@ class Partition:
         if self.watermark is None or last > self.watermark:
             self._advance(last, due)
         row = self._table.rows(batch.keys, piece.key, piece.minute, hour)
-        self._ring.grow(len(self._slots.blocks) * SLOTS)
-        self._give_up(due)
+        self.settle()
         owned = row >= 0
         if loud:
             self.counts["superseded"] += int(np.count_nonzero(~owned))
@@ -145,23 +156,11 @@ class Partition:
         good = ~(unknown | beyond)
         return row[good], piece._replace(value=value).where(good)
 
-    def _give_up(self, due: Due) -> None:
-        """Empty what has got another owner since; spans that were written with it are written again without it.
-
-        What a predecessor wrote may hold it, too, where the replay has not come there yet.
-        """
-        for row, span in self._table.lost():
-            if span.start <= self._writer.seen:
-                self._corrects_until, due.corrects = max(self._corrects_until, self._writer.seen + 1), True
-            for minute in self._ring.clear(row, span):
-                for step_min in (STEP_MIN, HOUR_MIN):
-                    written = (step_min, floor_to(minute, step_min))
-                    if written in self._closed:
-                        blocks = self._dirty.setdefault(written, set())
-                        if blocks is not None:
-                            blocks.add(row // SLOTS)
-                        self._corrected.add(written)
-                        due.corrects = True
+    def _grow(self) -> None:
+        used, rows = self._ring.rows, len(self._slots.blocks) * SLOTS
+        if rows > used:
+            self._corrects = extended(self._corrects, used, rows, self._writer.corrects)
+            self._ring.grow(rows)
 
     def _touch(self, minute: npt.NDArray[np.int64], row: npt.NDArray[np.int32], hour: Minute, *, loud: bool) -> None:
         first, last = (int(m - hour) // STEP_MIN for m in (minute.min(), minute.max()))
@@ -201,14 +200,14 @@ class Partition:
                 columns = slice(k * SLOTS, (k + 1) * SLOTS)
                 whole = Aggregate(made.whole.mean[columns], made.whole.count[columns])
                 block, writer = self._slots.blocks[first + k], self._writer
-                corrects = start < self._corrects_until or (step_min, start) in self._corrected
-                if not (whole.count.any() or corrects):
+                corrects = self._corrects[(first + k) * SLOTS : (first + k + 1) * SLOTS]
+                if not (whole.count.any() or corrects.any()):
                     continue
-                due.rows.append(BlockRow(step_min, block, start, writer.part, writer.epoch, *whole, corrects))
+                mask = corrects.copy() if corrects.any() else None
+                due.rows.append(BlockRow(step_min, block, start, writer.part, writer.epoch, *whole, mask))
                 if step_min == HOUR_MIN and blocks is None:
                     due.hours.append(ClosedHour(writer.part, block, start, whole, made.steps.mean[:, columns]))
         self._closed.add((step_min, start))
-        self._corrected.discard((step_min, start))
 
 
 def _runs(blocks: Sequence[int]) -> Iterator[tuple[int, int]]:

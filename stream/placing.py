@@ -64,7 +64,8 @@ class Fleet:
         self._interval_min = interval_min
         self._parts = Parts(slots)
         self._unsaved = Unsaved(self._columns)
-        self.load(vms)
+        for vm in vms:
+            self.learn(vm)
 
     def __len__(self) -> int:
         return self._columns.known
@@ -73,11 +74,6 @@ class Fleet:
     def ids(self) -> Numbered[str]:
         """The ids of the VMs, to be shared with who else keeps them."""
         return self._columns.ids
-
-    def load(self, vms: Iterable[Vm]) -> None:
-        """What the catalogue knows."""
-        for vm in vms:
-            self.learn(vm)
 
     def own(self, part: int, slots: Slots) -> None:
         """`part` is this process's from now on."""
@@ -101,6 +97,11 @@ class Fleet:
         """The global rows of the id's newest life; empty where it has none."""
         vm = self._columns.find(vm_id)
         return [] if vm < 0 else [stay.row for stay in newest_life(self._columns.stays(vm))]
+
+    def moved(self, part: int, since: Minute) -> npt.NDArray[np.int32]:
+        """The partition's own rows of VMs that have begun a life or a stay from `since` on, not their first."""
+        local = self._parts.local_rows(part, self._columns.rows_moved(since))
+        return local[local >= 0]
 
     def changes(self, limit: int | None = None) -> Changes:
         """What is to be put into the catalogue before any row that relies on it: of at most `limit` VMs."""

@@ -27,6 +27,7 @@ from stream.broker_topics import Follower, Out, Writer
 from stream.clock import newest_minute, read_clock
 from stream.dead import encode_dead
 from stream.events import encode_event
+from stream.in_step import Others
 from stream.ingest import Ingest
 from stream.kafka_source import KafkaSource
 from stream.plumbing import Plumbing, Step
@@ -41,6 +42,7 @@ ASK_EVERY_S = 1.0  # how far behind the partitions are
 COMMIT_EVERY_S = 1.0
 GRACE_S = 30.0  # after the broker was away: producers send first what they kept meanwhile
 PAUSE_S = 1.0
+HELD_S = 15.0  # beyond the group's own patience: so long a partition that stands still holds others up
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,6 +70,8 @@ class Session:
     def __init__(self, plumbing: Plumbing, observe: Callable[[Step], None], parts: Parts) -> None:
         self._plumbing, self._observe = plumbing, observe
         self._thread, self._source, self.ingest, self._writer, self._follower, self._roster, self._reader = parts
+        hold_s = plumbing.member.session_timeout_ms / 1000 + HELD_S
+        self._others = Others(plumbing.stores.control, self.ingest.first_part, hold_s)
         self._turns = asyncio.Lock()
         self._given: list[int] = []  # by the group, and not taken over yet
         self._outs: list[Out] = []  # not told yet
@@ -131,6 +135,7 @@ class Session:
         began_s = time.monotonic()
         wall_s, clock = time.time(), await self._work(read_clock, self._plumbing.stores.control)
         await self._ask_lag()
+        self._source.horizon = await self._work(self._others.horizon, self.ingest.parts, began_s)
         heard = await self._follower.fetch(0, MOST_MESSAGES)
         await self._work(self._take, clock, wall_s, heard)
         self._seek()

@@ -38,7 +38,7 @@ COMPRESSED = "compressed"
 
 
 class Message(Protocol):
-    """One message of the log; aiokafka's and kafka-python's ConsumerRecord fit. `timestamp` is in milliseconds."""
+    """One message of the log; records of aiokafka, bare or not, and of kafka-python fit. `timestamp`: milliseconds."""
 
     @property
     def offset(self) -> int: ...  # noqa: D102

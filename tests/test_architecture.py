@@ -16,7 +16,7 @@ BATCH_MAY_IMPORT = ("stream.stores", "stream.cluster")
 WIRING = ("zhuge", "stream.commands", "stream.commands_worker", "batch.commands")  # a command loads what it needs
 WEB = ("stream/api*.py", "stream/assets.py", "stream/edge.py", "stream/metrics.py", "stream/problems.py")
 LIBRARIES = {  # who may know each: a path pattern; numpy is for everyone, and so is msgspec, which does no I/O
-    "aiokafka": ("stream/broker*.py",),
+    "aiokafka": ("stream/broker*.py", "stream/bare_records.py"),
     "bokeh": ("stream/assets.py", "stream/chart.py"),
     "click": ("zhuge.py", "*/commands*.py"),
     "cramjam": ("stream/receive_write.py",),

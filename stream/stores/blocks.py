@@ -70,7 +70,9 @@ def pack(row: BlockRow) -> Packed:
     return Packed(encode(row.mean), row.count)
 
 
-def merge_fuller(old: Packed, new: Packed) -> Packed:
-    """Per slot the value with the larger count; a tie goes to `new`."""
+def merge_fuller(old: Packed, new: Packed, corrects: npt.NDArray[np.bool_] | None = None) -> Packed:
+    """Per slot the value with the larger count; a tie goes to `new`, and so does every slot of `corrects`."""
     wins = new.count >= old.count
+    if corrects is not None:
+        wins |= corrects
     return Packed(np.where(wins, new.mean, old.mean), np.where(wins, new.count, old.count))

@@ -24,7 +24,8 @@ class BlockRow:
 
     mean: float32[SLOTS], percent, NaN = gap (stored as uint16 in 0.01 %, 65535 = gap). count: uint8[SLOTS], minutes
     behind each mean, 0 where and only where mean is NaN. `step_min` is 5 or 60; `part` and `epoch` name the writer.
-    `corrects`: minutes of what was written were given to another placement, so this row replaces it.
+    `corrects`: bool[SLOTS], where minutes of what was written may have gone to another placement, so that this row
+    replaces it; None: nowhere.
     """
 
     step_min: int
@@ -34,7 +35,7 @@ class BlockRow:
     epoch: int
     mean: npt.NDArray[np.float32]
     count: npt.NDArray[np.uint8]
-    corrects: bool = False
+    corrects: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ class Series(Protocol):
         """Upsert all or nothing; returns the highest rev now in force for these rows.
 
         Idempotent. Per slot the fuller count wins and a tie goes to the new value, so a partial hour never replaces
-        a fuller one, unless it `corrects`; a row of an older epoch than the stored one's is dropped. A row that changes
-        no mean and no count keeps its rev (a newer epoch signs it all the same); any other gets
+        a fuller one, but where it `corrects`; a row of an older epoch than the stored one's is dropped. A row that
+        changes no mean and no count keeps its rev (a newer epoch signs it all the same); any other gets
         `rev = epoch << 32 | n`, higher than every rev before it in its table. A profile replaces the stored one only
         where its `through` is later.
         """

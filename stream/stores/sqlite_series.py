@@ -131,7 +131,7 @@ def _merged(
     old = Packed(np.frombuffer(mean, CODE), np.frombuffer(count, np.uint8))
     if row.epoch < old_epoch:
         return old_rev, old, False
-    merged = new if row.corrects else merge_fuller(old, new)
+    merged = merge_fuller(old, new, row.corrects)
     if np.array_equal(old.mean, merged.mean) and np.array_equal(old.count, merged.count):
         return old_rev, old, row.epoch > old_epoch  # a new writer signs it, so that the old one cannot come back
     return next_rev, merged, True

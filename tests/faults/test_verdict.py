@@ -100,7 +100,7 @@ def test_a_row_that_was_tampered_with_is_seen(stores: Stores, fleet: Fleet, sent
     stores.series.put(METRIC_CPU, [row])
     assert judge(stores, fleet, log_of(sent), sent) == (0, 1)
     fewer = np.where(row.count > 0, 4, 0).astype(np.uint8)
-    stores.series.put(METRIC_CPU, [replace(row, epoch=3, count=fewer, corrects=True)])
+    stores.series.put(METRIC_CPU, [replace(row, epoch=3, count=fewer, corrects=np.ones(SLOTS, np.bool_))])
     assert judge(stores, fleet, log_of(sent), sent) == (11, 0)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 import pytest
+from aiokafka import ConsumerRecord
 
 from models.errors import StoreError
 from stream.broker import GroupReader, Membership
@@ -83,6 +84,7 @@ def test_a_follower_reads_one_topic_whole_and_of_the_other_only_what_is_new(
         heard.clear()
         while len(heard) < 2:
             heard += await follower.fetch(100, 100)
+        assert all(isinstance(message, ConsumerRecord) for _, message in heard)
         assert {(topic, message.value) for topic, message in heard} == {(news, b"new"), (whole, b"3")}
         await follower.stop()
         await writer.stop()
@@ -108,6 +110,7 @@ def test_a_member_reads_where_it_is_told_to_and_says_how_far_behind_it_is(connec
         reader.seek(0, 4)
         found = await reader.fetch(5_000, 3)
         assert [message.value for message in found[0]] == [b"4", b"5", b"6"]
+        assert not any(isinstance(message, ConsumerRecord) for message in found[0])  # see stream.bare_records
         assert await reader.lag([0]) == {0: 3}
         reader.pause([0])
         assert await reader.fetch(300, 100) == {}

@@ -141,6 +141,17 @@ def test_no_partition_is_given_far_beyond_the_one_that_is_furthest_behind() -> N
     assert not source.moving
 
 
+def test_no_message_is_given_beyond_the_horizon_that_other_workers_set() -> None:
+    source = source_of()
+    source.put(PART, [at_minute(n, 100 + n) for n in range(20)])
+    source.says(PART, 0, at_end=True)
+    source.horizon = 103
+    assert minutes(source) == {PART: [100, 101, 102]}
+    assert (minutes(source), source.moving, source.caught_up(PART)) == ({}, False, False)
+    source.horizon = 104
+    assert minutes(source) == {PART: [103]}
+
+
 def test_a_message_that_is_further_on_keeps_those_behind_it_in_their_order() -> None:
     source = two_parts()
     source.put(PART, [at_minute(0, 100), at_minute(1, 130), at_minute(2, 101)])
