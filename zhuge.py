@@ -4,36 +4,60 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 import click
 
-from batch.commands import train_from_stores
 from models.errors import ZhugeError
+from models.minutes import Minute
 from stream.client import Client
-from stream.commands import demo, forecast, replay, serve
-from stream.commands_ask import config, plot, window
-from stream.commands_dead import dead
-from stream.commands_feed import feed
-from stream.commands_kafka import inventory, topics
-from stream.commands_worker import worker
-from stream.front import Front, stores_in
+from stream.front import Front, Progress, stores_in
 from stream.settings import load_settings
+from stream.stores.open import Stores
 
 __all__ = ["Client", "main"]
 
 BAD_INPUT, INTERRUPTED = 2, 130
+COMMANDS = {
+    "demo": "stream.commands",
+    "serve": "stream.commands",
+    "replay": "stream.commands",
+    "forecast": "stream.commands",
+    "window": "stream.commands_ask",
+    "plot": "stream.commands_ask",
+    "config": "stream.commands_ask",
+    "worker": "stream.commands_worker",
+    "topics": "stream.commands_kafka",
+    "inventory": "stream.commands_kafka",
+    "dead": "stream.commands_dead",
+    "feed": "stream.commands_feed",
+}
+
+
+class _Commands(click.Group):
+    """Loads a command when it is asked for: nobody waits for the libraries of the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click's)
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        return command
 
 
 @click.group(
+    cls=_Commands,
     epilog="""\b
     Examples:
       zhuge demo --once
       zhuge window vm-000123
       zhuge --data data/mine serve --port 9000
-    """
+    """,
 )
 @click.option("--config", "path", type=click.Path(), help="A TOML file.  [default: ZHUGE_CONFIG or embedded.toml]")
 @click.option("--data", type=click.Path(path_type=Path), help="Keep the stores and models in this folder.")
@@ -42,11 +66,13 @@ BAD_INPUT, INTERRUPTED = 2, 130
 def cli(context: click.Context, path: str | None, data: Path | None) -> None:
     """Xiao Zhuge predicts each VM's load and tells the migration controller the best window to move it."""
     overrides = {} if data is None else {f"stores.{key}": value for key, value in stores_in(data).items()}
-    context.obj = Front(load_settings(path, overrides), train_from_stores)
+    context.obj = Front(load_settings(path, overrides), _train)
 
 
-for command in (demo, serve, replay, forecast, window, plot, config, worker, topics, inventory, dead, feed):
-    cli.add_command(command)
+def _train(stores: Stores, registry: str, device: str, threads: int, end: Minute, progress: Progress) -> None:
+    from batch.commands import train_from_stores  # noqa: PLC0415 (xgboost only where something is trained)
+
+    train_from_stores(stores, registry, device, threads, end, progress)
 
 
 def main() -> NoReturn:

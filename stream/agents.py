@@ -17,7 +17,7 @@ from typing import NamedTuple
 from models.errors import BadInput, SetError, StoreError, ZhugeError
 from models.minutes import HOUR_MIN
 from stream.dead import encode_dead
-from stream.events import HourClosed, MigrationOutcome, ModelReleased, decode_event
+from stream.events import HourClosed, ModelReleased, decode_event
 from stream.kafka import Topics
 from stream.live import Fleet
 from stream.runs import Runs, check_closed
@@ -152,7 +152,7 @@ def store_outcome(outcomes: Outcomes, value: bytes) -> None:
 
 def migration_of(value: bytes) -> Migration:
     """The migration in the event's JSON. BadInput where it is none that can have happened."""
-    event = decode_event(MigrationOutcome, value)
+    event = decode_event(Migration, value)
     checks = {
         "vm_id": (bool(event.vm_id), "an id"),
         "start": (event.start in _MINUTES, "an epoch minute"),
@@ -165,7 +165,7 @@ def migration_of(value: bytes) -> Migration:
         if not good:
             got = repr(getattr(event, name))
             raise BadInput(f"{name} of a migration", expected=expected, got=got, remedy="Send it again, corrected.")
-    return Migration(*(getattr(event, name) for name in Migration._fields))
+    return event
 
 
 def reload(fleet: Fleet, value: bytes) -> None:

@@ -15,8 +15,9 @@ from stream.clock import now as clock_now
 from stream.clock import write_clock
 from stream.demo import Replay, Report, ask_all, prepare, running
 from stream.forecasting import Outcome
-from stream.front import Front, deps_of, opened, stores_in
+from stream.front import Front, stores_in
 from stream.live import Fleet, follow
+from stream.opened import deps_of, opened
 from stream.progress import bar, say
 from stream.replay import open_trace
 from stream.serve import serve as serve_app

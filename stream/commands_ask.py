@@ -17,7 +17,8 @@ from stream.api_deps import known_subject
 from stream.api_models import WindowAnswer, WindowOut
 from stream.api_windows import window_answer
 from stream.clock import now as clock_now
-from stream.front import Front, deps_of, opened
+from stream.front import Front
+from stream.opened import deps_of, opened
 from stream.plot import Picture, draw, save
 from stream.settings import describe
 from stream.stores.history import read_steps

@@ -1,4 +1,6 @@
-"""The small events between our own processes, as JSON: an hour closed, a migration happened, a model was released."""
+"""The small events between our own processes, as JSON: an hour closed, a model was released. And what a migration
+controller says of a migration that happened.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import msgspec
 
 from models.errors import BadInput
 from models.minutes import Minute
+from stream.stores.protocols import Migration
 
 
 class HourClosed(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
@@ -18,33 +21,16 @@ class HourClosed(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     blocks: tuple[int, ...]
 
 
-class MigrationOutcome(msgspec.Struct, frozen=True):
-    """What a migration controller says of a migration that happened, or failed. `start`: epoch minute UTC.
-
-    `method`: pre-copy, auto-converge, post-copy or cold. `result`: done, failed or cancelled.
-    """
-
-    vm_id: str
-    start: Minute
-    method: str
-    source: str
-    target: str
-    length_s: float
-    downtime_ms: float | None
-    result: str
-    reason: str = ""
-
-
 class ModelReleased(msgspec.Struct, frozen=True):
     """Set `number` is the champion from now on."""
 
     number: int
 
 
-Event = TypeVar("Event", HourClosed, MigrationOutcome, ModelReleased)
+Event = TypeVar("Event", HourClosed, Migration, ModelReleased)
 
 
-def encode_event(event: HourClosed | MigrationOutcome | ModelReleased) -> bytes:
+def encode_event(event: HourClosed | Migration | ModelReleased) -> bytes:
     """The event as JSON."""
     return msgspec.json.encode(event)
 

@@ -1,20 +1,14 @@
-"""What every command starts from: the settings in force, and the stores and models that they name."""
+"""What every command starts from: the settings in force, where stores are, and training, which is another room's."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.minutes import Minute
-from stream.answer import Limits
-from stream.api import Deps
-from stream.champion import Champion
-from stream.live import Fleet
 from stream.settings import Loaded, Settings
-from stream.stores.open import Stores, open_stores
+from stream.stores.open import Stores
 
 Progress = Callable[[float, str], None]
 
@@ -44,21 +38,3 @@ def stores_in(folder: Path) -> dict[str, str]:
     """The settings of [stores] that keep everything in one folder."""
     database = f"sqlite:{folder / 'zhuge.sqlite'}"
     return {"cstore": database, "control": database, "answers": database, "registry": f"file:{folder / 'registry'}"}
-
-
-@contextmanager
-def opened(settings: Settings) -> Iterator[Fleet]:
-    """The stores and the registry that the settings name."""
-    urls = settings.stores
-    stores = open_stores(urls.cstore, urls.control, urls.answers)
-    try:
-        yield Fleet(stores, Champion(urls.registry, settings.forecast.threads, settings.forecast.device), settings)
-    finally:
-        stores.close()
-
-
-def deps_of(fleet: Fleet) -> Deps:
-    """What the API works with."""
-    windows = fleet.settings.windows
-    limits = Limits(windows.max_load_pct, windows.min_confidence, windows.stale_after_min)
-    return Deps(fleet.stores, limits, fleet.champion.calibration, time.time, windows.default_minutes)

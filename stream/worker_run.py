@@ -18,10 +18,10 @@ from stream.broker_topics import Out
 from stream.clock import CLOCK_KEY, watermarks
 from stream.clock import now as clock_now
 from stream.firehose import Firehose
-from stream.front import opened
 from stream.kafka import topics_of
 from stream.live import Fleet, rules_of
 from stream.logs import set_up
+from stream.opened import opened
 from stream.outbox import Outbox
 from stream.plumbing import Plumbing
 from stream.receive import create_receiver

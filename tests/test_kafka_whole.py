@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from stream.api import create_app
-from stream.front import deps_of, opened, stores_in
+from stream.front import stores_in
 from stream.kafka import Connection
 from stream.kafka_tools import producer
+from stream.opened import deps_of, opened
 from stream.serve import serving
 from stream.settings import load_settings
 from tests.services import Kafka

@@ -175,8 +175,9 @@ class Forecasts(Protocol):
         ...
 
 
-class Migration(NamedTuple):
-    """A migration that happened, or failed. start: the minute it began; length_s: from there to its end.
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A migration that happened, or failed. start: the epoch minute it began; length_s: from there to its end.
 
     `method`: pre-copy, auto-converge, post-copy or cold. `result`: done, failed or cancelled. `downtime_ms` None: not
     known, or there was none. `source` and `target` are hosts.

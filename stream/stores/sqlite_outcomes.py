@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from models.minutes import Span
@@ -38,7 +39,7 @@ class SqliteOutcomes:
                 if created_at is None:
                     unknown.append(migration.vm_id)
                 else:
-                    connection.execute(_PUT, (created_at, *migration))
+                    connection.execute(_PUT, (created_at, *astuple(migration)))
         return unknown
 
     def read(self, span: Span) -> list[KnownMigration]:

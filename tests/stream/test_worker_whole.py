@@ -18,11 +18,11 @@ from models.minutes import Clock, Span
 from stream.broker_topics import Out, Writer
 from stream.clock import write_clock
 from stream.dead import decode_dead
-from stream.events import HourClosed, MigrationOutcome, ModelReleased, encode_event
+from stream.events import HourClosed, ModelReleased, encode_event
 from stream.kafka import Connection, topics_of
 from stream.kafka_tools import Record, ensure_topics, own_topics, read_topic, samples_topic
 from stream.stores.open import Stores, open_stores
-from stream.stores.protocols import METRIC_CPU
+from stream.stores.protocols import METRIC_CPU, Migration
 from tests.services import Kafka, broker
 from tests.stream.remote_write import MS, packed, series
 from tests.stream.small_fleet import BORN, DAY, END, NOW, fill
@@ -86,7 +86,7 @@ def test_a_forecast_worker_attends_to_events(
     connection: Connection, prefix: str, data: Path, stores: Stores, tmp_path: Path
 ) -> None:
     topics = topics_of(prefix)
-    moved = MigrationOutcome(DAY, END - 100, "pre-copy", "host-a", "host-b", 12.5, 37.25, "done")
+    moved = Migration(DAY, END - 100, "pre-copy", "host-a", "host-b", 12.5, 37.25, "done")
     ensure_topics(connection, own_topics(topics))
     send(connection, topics.outcomes, [encode_event(moved), b"no\x1bjson", encode_event(moved), None])
     write_clock(stores.control, Clock(0.0, float(NOW + 60), 0.0))
@@ -193,7 +193,7 @@ def test_a_broker_that_dies_and_comes_back_costs_no_event_and_holds_up_no_end(
     with broker(tmp_path / "broker") as own:
         connection, topics = Connection((own.bootstrap,)), topics_of("x.")
         config = write_config(tmp_path, own.bootstrap, "x.")
-        moved = MigrationOutcome(DAY, END - 100, "pre-copy", "host-a", "host-b", 12.5, 37.25, "done")
+        moved = Migration(DAY, END - 100, "pre-copy", "host-a", "host-b", 12.5, 37.25, "done")
         with started(zhuge(data, config, "worker", "forecast"), tmp_path) as process:
             until(lambda: len(process.well()["partitions"]) == 3)
             own.kill()
@@ -217,7 +217,7 @@ def test_a_worker_killed_with_events_in_its_hands_loses_none(
     ensure_topics(connection, own_topics(topics))
     config = write_config(tmp_path, connection.brokers[0], prefix)
     command = zhuge(data, config, "worker", "forecast")
-    moves = [MigrationOutcome(DAY, END - n, "cold", "host-a", "host-b", 1.0, None, "done") for n in range(200)]
+    moves = [Migration(DAY, END - n, "cold", "host-a", "host-b", 1.0, None, "done") for n in range(200)]
     with started(command, tmp_path) as first, started(command, tmp_path) as second:
         until(lambda: first.well()["partitions"] and second.well()["partitions"])
         with closing(sqlite3.connect(data / "zhuge.sqlite", isolation_level=None)) as lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from models.fleet import Life
@@ -25,8 +27,14 @@ def known(stores: Stores, *lives: tuple[str, int]) -> None:
 @pytest.mark.parametrize("downtime_ms", [None, 0.0, 1234.5])
 def test_a_migration_comes_back_as_it_was(stores: Stores, downtime_ms: float | None) -> None:
     known(stores, ("vm-1", 40))
-    odd = MOVED._replace(
-        downtime_ms=downtime_ms, method="post-copy", result="failed", reason="line 1\nline 2 é", source="", length_s=0.0
+    odd = replace(
+        MOVED,
+        downtime_ms=downtime_ms,
+        method="post-copy",
+        result="failed",
+        reason="line 1\nline 2 é",
+        source="",
+        length_s=0.0,
     )
     assert stores.outcomes.put([odd]) == []
     assert stores.outcomes.of("vm-1") == [KnownMigration(40, odd)]
@@ -43,7 +51,7 @@ def test_one_that_comes_again_is_one(stores: Stores) -> None:
 
 def test_the_last_word_on_a_migration_holds(stores: Stores) -> None:
     known(stores, ("vm-1", 40))
-    last = MOVED._replace(result="failed", reason="no memory", downtime_ms=None)
+    last = replace(MOVED, result="failed", reason="no memory", downtime_ms=None)
     stores.outcomes.put([MOVED])
     stores.outcomes.put([last])
     assert stores.outcomes.of("vm-1") == [KnownMigration(40, last)]
@@ -52,7 +60,7 @@ def test_the_last_word_on_a_migration_holds(stores: Stores) -> None:
 @pytest.mark.parametrize(("start", "created_at"), [(39, 40), (40, 40), (99, 40), (100, 100), (500, 100), (-5, 40)])
 def test_it_belongs_to_the_life_that_was_there(stores: Stores, start: int, created_at: int) -> None:
     known(stores, ("vm-1", 40), ("vm-1", 100), ("vm-2", 98))
-    stores.outcomes.put([MOVED._replace(start=start)])
+    stores.outcomes.put([replace(MOVED, start=start)])
     assert [found.created_at for found in stores.outcomes.of("vm-1")] == [created_at]
 
 
@@ -66,7 +74,7 @@ def test_a_life_that_is_learned_of_later_takes_its_migration_over(stores: Stores
 
 def test_ids_that_no_life_has_are_said_and_their_neighbours_stored(stores: Stores) -> None:
     known(stores, ("vm-1", 40))
-    unknown = stores.outcomes.put([MOVED._replace(vm_id="vm-8"), MOVED, MOVED._replace(vm_id="vm-9")])
+    unknown = stores.outcomes.put([replace(MOVED, vm_id="vm-8"), MOVED, replace(MOVED, vm_id="vm-9")])
     assert unknown == ["vm-8", "vm-9"]
     assert stores.outcomes.read(ALL_TIME) == [KnownMigration(40, MOVED)]
     assert stores.outcomes.of("vm-8") == []
@@ -74,7 +82,7 @@ def test_ids_that_no_life_has_are_said_and_their_neighbours_stored(stores: Store
 
 def test_they_are_read_by_start_and_id_over_a_half_open_span(stores: Stores) -> None:
     known(stores, ("vm-1", 0), ("vm-2", 0), ("vm-10", 0))
-    stores.outcomes.put([MOVED._replace(vm_id=v, start=s) for v in ("vm-2", "vm-10", "vm-1") for s in (60, 0, 120)])
+    stores.outcomes.put([replace(MOVED, vm_id=v, start=s) for v in ("vm-2", "vm-10", "vm-1") for s in (60, 0, 120)])
     found = [(known.migration.start, known.migration.vm_id) for known in stores.outcomes.read(Span(0, 120))]
     assert found == [(s, v) for s in (0, 60) for v in ("vm-1", "vm-10", "vm-2")]
     assert stores.outcomes.read(Span(60, 60)) == []
@@ -90,7 +98,7 @@ def test_nothing_is_an_answer(stores: Stores) -> None:
 def test_one_that_cannot_be_stored_leaves_nothing(stores: Stores) -> None:
     known(stores, ("vm-1", 40))
     with pytest.raises(OverflowError):
-        stores.outcomes.put([MOVED, MOVED._replace(start=2**80)])
+        stores.outcomes.put([MOVED, replace(MOVED, start=2**80)])
     assert stores.outcomes.read(ALL_TIME) == []
 
 
