@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from time import monotonic
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from stream.wire_keys import Keys
 
 LEAD_MIN = 5
 LONGEST_WAIT_S = 5.0
+_TIMESTAMP = attrgetter("timestamp")
 LOG_APPEND_TIME = 1  # the message's timestamp is the broker's, not the producer's
 
 
@@ -238,4 +240,4 @@ def _arrived_s(messages: Sequence[Message], of: npt.NDArray[np.int32]) -> npt.ND
     """When the broker got the message of each sample, where the topic keeps that and not what the producer says."""
     if getattr(messages[0], "timestamp_type", None) != LOG_APPEND_TIME:
         return None
-    return (np.array([message.timestamp for message in messages], dtype=np.float64) / 1000.0)[of]
+    return (np.fromiter(map(_TIMESTAMP, messages), np.float64, len(messages)) / 1000.0)[of]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +26,13 @@ log = logging.getLogger(__name__)
 
 
 class Roster:
-    """The inventory in columns, and the ingest that is told of it."""
+    """The inventory in columns, and the ingest that is told of it.
+
+    `name`: the key under which the others are told what this ingest has placed; what comes back by it is no news.
+    """
 
     def __init__(self, topics: Topics, ingest: Ingest) -> None:
+        self.name = uuid4().hex.encode()
         self._topics, self._ingest = topics, ingest
         self._inventory = Inventory(ingest.ids)
 
@@ -35,11 +40,11 @@ class Roster:
         """Take messages of the topics of inventory and placements; the samples' topic has so many partitions."""
         for topic, message in messages:
             try:
-                if topic == self._topics.placements:
+                if topic != self._topics.placements:
+                    self._record(message, partitions)
+                elif message.key != self.name:
                     for vm in decode_placed(message.value or b"[]"):
                         self._ingest.learn(vm)
-                else:
-                    self._record(message, partitions)
             except BadInput as error:  # one bad record neither stops nor skips its neighbours
                 log.warning("%s, offset %d: %s", topic, message.offset, error)
 

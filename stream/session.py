@@ -222,7 +222,7 @@ class Session:
     def _news_of(self, stored: Stored) -> list[Out]:
         """What the others are told of a turn, in the order in which it is to be known."""
         topics, source, first = self._plumbing.topics, self._plumbing.source, self.ingest.first_part
-        news = [Out(topics.placements, None, value) for value in stored.placed]
+        news = [Out(topics.placements, self._roster.name, value) for value in stored.placed]
         for letter in self._source.letters():
             late = letter.reason == Refusal.LATE
             partition = letter.part - first

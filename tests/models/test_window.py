@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.blackout import blacked_out
@@ -218,7 +218,6 @@ asks = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(record=records, ask=asks)
 def test_the_choice_agrees_with_counting_minutes(record: np.void, ask: Ask) -> None:
     choice = choose(MIDNIGHT, record, ask, DEFAULT)

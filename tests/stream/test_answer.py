@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.calibration import DEFAULT, Calibration
@@ -221,7 +221,6 @@ def test_a_question_that_cannot_be_right_is_refused_with_a_remedy(changes: dict[
     assert caught.value.remedy
 
 
-@settings(deadline=None)
 @given(
     levels=st.lists(st.floats(0, 120), min_size=1, max_size=HOURS),
     now=st.integers(MIDNIGHT, MIDNIGHT + 119),

@@ -28,7 +28,7 @@ def test_each_id_gets_its_own_answer(app: FastAPI, vm_id: str) -> None:
         assert answers[1].json()["best"]["expected_load_pct"] == load_pct(vm_id, 0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(vm_id=st.text(max_size=2 * MAX_ID_CHARS), suffix=st.sampled_from(SUFFIXES))
 def test_no_id_is_ever_a_fault(app: FastAPI, vm_id: str, suffix: str) -> None:
     response = ask(app, f"/v1/vms/{encoded(vm_id)}{suffix}")
@@ -41,13 +41,13 @@ def test_no_id_is_ever_a_fault(app: FastAPI, vm_id: str, suffix: str) -> None:
         assert vm_id not in IDS
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(raw=st.text(alphabet="%/.?#aA0fF- é\\", max_size=40))
 def test_no_raw_path_is_ever_a_fault(app: FastAPI, raw: str) -> None:
     assert ask(app, f"/v1/vms/{raw}").status_code in (200, 400, 404, 422)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(prefix=st.text(max_size=300), cursor=st.text(max_size=300))
 def test_no_prefix_or_cursor_is_ever_a_fault(app: FastAPI, prefix: str, cursor: str) -> None:
     response = ask(app, "/v1/vms", params={"prefix": prefix, "cursor": cursor})

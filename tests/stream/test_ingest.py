@@ -107,7 +107,7 @@ def batches_of(drawn: list[tuple[int, int, int, float, int]], size: int) -> tupl
     return samples, [doubled[k : k + size] for k in range(0, len(doubled), size)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(arrivals, st.integers(1, 30))
 def test_the_streams_aggregates_equal_the_batch_functions_bit_for_bit(
     drawn: list[tuple[int, int, int, float, int]], size: int
@@ -121,7 +121,7 @@ def test_the_streams_aggregates_equal_the_batch_functions_bit_for_bit(
         stores.close()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(arrivals, st.integers(1, 20), st.lists(st.integers(0, 6), min_size=1, max_size=4))
 def test_a_successor_ends_with_the_same_aggregates_wherever_the_first_one_died(
     drawn: list[tuple[int, int, int, float, int]], size: int, rounds: list[int]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import BadInput
@@ -160,7 +160,6 @@ def test_a_number_beyond_json_is_refused() -> None:
         decode_record(b"vm-1", b'{"vm_id": "vm-1", "host": "h", "from": 1, "vcpus": 1e999}')
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(RECORDS, TEXT), max_size=30), st.booleans())
 def test_the_inventory_keeps_each_vms_newest_record_as_it_was(told: list[VmRecord | str], shared: bool) -> None:
     ids: Numbered[str] | None = Numbered() if shared else None

@@ -88,7 +88,7 @@ batches = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.lists(st.one_of(batches, batches, batches, records, learned), max_size=20))
 def test_a_table_of_keys_never_goes_stale_and_says_what_is_lost(ops: list[Op]) -> None:
     tables = Tables()

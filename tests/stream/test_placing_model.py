@@ -128,7 +128,7 @@ def row_of(tenures: Sequence[Tenure], minute: int) -> int | None:
     return rows[0] if rows else None
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.lists(st.one_of(reports, reports, records, records, restarts, learned, saves), max_size=25))
 def test_the_columns_know_what_plain_objects_would(ops: list[Op]) -> None:
     both = Both()

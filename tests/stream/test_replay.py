@@ -67,7 +67,7 @@ def test_it_speaks_for_its_trace(trace: SyntheticTrace) -> None:
     assert all(batch.keys is trace.keys for batch in source.poll())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(advances=st.lists(st.integers(0, 150), min_size=1, max_size=8))
 def test_however_time_advances_all_is_handed_out_once_and_nothing_early(
     trace: SyntheticTrace, advances: list[int]
@@ -112,7 +112,6 @@ def test_before_the_trace_begins_there_is_nothing_to_catch_up_with(trace: Synthe
     assert source.caught_up(0)
 
 
-@settings(deadline=None)
 @given(offset=st.integers(0, 200))
 def test_an_offset_resumes_exactly(trace: SyntheticTrace, offset: int) -> None:
     source = ReplaySource(trace, Now(START + 200))

@@ -49,7 +49,7 @@ def test_the_span_begins_days_before_now_and_never_ends(trace: SyntheticTrace) -
     assert [len(column) for column in nothing] == [0, 0, 0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     start=st.integers(-90, 60),
     steps=st.lists(st.integers(0, 200), min_size=1, max_size=8),
@@ -159,7 +159,6 @@ def test_keys_report_only_within_their_stay() -> None:
             assert DEMO_NOW - stays[0].min() <= 60 * HOUR_MIN
 
 
-@settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, 3 * DAY_MIN), max_size=5))
 def test_each_record_arrives_once_in_whatever_pieces_and_at_its_hosts_partition(
     trace: SyntheticTrace, cuts: list[int]

@@ -215,7 +215,7 @@ def test_a_page_ends_at_its_limit_and_begins_after_its_cursor(stores: Stores) ->
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sets(TEXT, max_size=6), st.text("a%_é😀", max_size=2), st.text("a%_é😀", max_size=2))
 def test_any_ids_page_as_python_sorts_them(stores: Stores, vm_ids: set[str], prefix: str, after: str) -> None:
     put_ids(stores, sorted(vm_ids))

@@ -59,7 +59,7 @@ def expected(minutes: Minutes, step_min: int) -> tuple[Minutes, npt.NDArray[np.i
     return mean, number
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(MOVES, min_size=1, max_size=3), st.integers(0, 2**32 - 1))
 def test_a_history_is_what_the_vms_minutes_say_however_it_moved(
     stores: Stores, moves: list[list[tuple[int, int, float]]], seed: int

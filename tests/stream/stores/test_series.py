@@ -126,7 +126,7 @@ def test_a_put_of_nothing_has_no_rev(stores: Stores) -> None:
 SLOT_COUNTS = st.lists(st.integers(0, 60), min_size=4, max_size=4)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(SLOT_COUNTS, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_any_order_and_any_repetition_end_the_same(stores: Stores, writes: list[list[int]], random: Random) -> None:
     block = next(NEXT_BLOCK)
