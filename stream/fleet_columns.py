@@ -109,7 +109,8 @@ class FleetColumns:
 
     def rows_moved(self, since: Minute) -> npt.NDArray[np.int32]:
         """Every row of the VMs whose newest stay is not their first and began at `since` or later."""
-        vms = np.flatnonzero(self.moved & (self.from_minute >= since))
+        used = slice(self._used)  # what lies beyond is undefined
+        vms = np.flatnonzero(self.moved[used] & (self.from_minute[used] >= since))
         return np.array([stay.row for vm in vms.tolist() for stay in self.stays(vm)], dtype=np.int32)
 
     def unmoved(self, keys: Iterable[tuple[str, str]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:

@@ -157,6 +157,18 @@ def test_changes_come_in_portions_and_a_life_that_ended_unsaved_is_among_them() 
     assert told == [[("a", 100), ("b", 9000), ("b", 100)], [("c", 100)]]
 
 
+def test_the_rows_of_vms_that_have_moved_since_are_told_whoever_had_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np, "empty", lambda size, dtype: np.ones(size, dtype))  # what a column has beyond its use
+    fleet, _ = make()
+    for vm in range(2_100):
+        fleet.report(0, f"vm-{vm}", "h", [100])
+    assert fleet.moved(0, ALWAYS).tolist() == []
+    fleet.report(1, "vm-7", "h2", [200])
+    fleet.report(0, "vm-9", "h3", [300])
+    assert [sorted(fleet.moved(part, 200).tolist()) for part in (0, 1)] == [[7, 9, 9], [0]]
+    assert [sorted(fleet.moved(part, 201).tolist()) for part in (0, 1)] == [[9, 9], []]
+
+
 def test_slots_know_their_rows_one_by_one_and_all_at_once() -> None:
     slots = Slots([7, 2], [2 * SLOTS, 7 * SLOTS + 1, 3 * SLOTS], lambda: 4)
     assert [slots.take() for _ in range(2)] == [(7, 0), (7, 2)]
