@@ -1,4 +1,4 @@
-"""What a forecast worker does with the small events, whoever brings them: `stream.worker` has Faust bring them.
+"""How small events are attended to, whoever brings them: `stream.worker` has Faust bring them.
 
 An event is acknowledged when it was handled or lies among the dead, and never before. What a store or broker that is
 away keeps from being handled waits as long as that is away; what fails otherwise is tried again three times.
@@ -15,19 +15,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from models.errors import BadInput, SetError, StoreError, ZhugeError
-from models.minutes import HOUR_MIN
 from stream.dead import encode_dead
-from stream.events import HourClosed, ModelReleased, decode_event
-from stream.kafka import Topics
-from stream.live import Fleet
-from stream.runs import Runs, check_closed
-from stream.stores.protocols import Migration, Outcomes
 
 RETRIES_S = (0.5, 2.0, 8.0)
 LONGEST_PAUSE_S = 10.0
-METHODS = ("pre-copy", "auto-converge", "post-copy", "cold")
-RESULTS = ("done", "failed", "cancelled")
-_MINUTES = range(-(2**31), 2**31)
 
 Handler = Callable[[bytes], Awaitable[None]]
 log = logging.getLogger(__name__)
@@ -118,61 +109,6 @@ def reason_of(error: Exception) -> str:
 
 def _whence(arrived: Arrived) -> dict[str, object]:
     return {"topic": arrived.topic, "partition": arrived.partition, "offset": arrived.offset}
-
-
-def handlers_of(fleet: Fleet, topics: Topics, runs: Runs) -> dict[str, Handler]:
-    """What is done with the events of each topic."""
-
-    async def hour(value: bytes) -> None:
-        closed = decode_event(HourClosed, value)
-        end = closed.start + HOUR_MIN
-        await asyncio.to_thread(check_closed, fleet, end)
-        await runs.ask(end, closed.part)
-
-    async def outcome(value: bytes) -> None:
-        await asyncio.to_thread(store_outcome, fleet.stores.outcomes, value)
-
-    async def model(value: bytes) -> None:
-        await asyncio.to_thread(reload, fleet, value)
-
-    return {topics.hours: hour, topics.outcomes: outcome, topics.models: model}
-
-
-def store_outcome(outcomes: Outcomes, value: bytes) -> None:
-    """Store the migration that an event tells of. BadInput where it cannot be; NotKnownYet where its VM is unknown."""
-    migration = migration_of(value)
-    if outcomes.put([migration]):
-        raise NotKnownYet(
-            f"migration of {migration.vm_id!r}",
-            expected="a VM that has reported, or is in the inventory",
-            got="one that is unknown",
-            remedy="Check the id; when the VM is known, send the event again.",
-        )
-
-
-def migration_of(value: bytes) -> Migration:
-    """The migration in the event's JSON. BadInput where it is none that can have happened."""
-    event = decode_event(Migration, value)
-    checks = {
-        "vm_id": (bool(event.vm_id), "an id"),
-        "start": (event.start in _MINUTES, "an epoch minute"),
-        "method": (event.method in METHODS, ", ".join(METHODS)),
-        "result": (event.result in RESULTS, ", ".join(RESULTS)),
-        "length_s": (event.length_s >= 0, "0 or more seconds"),
-        "downtime_ms": (event.downtime_ms is None or event.downtime_ms >= 0, "0 or more milliseconds, or null"),
-    }
-    for name, (good, expected) in checks.items():
-        if not good:
-            got = repr(getattr(event, name))
-            raise BadInput(f"{name} of a migration", expected=expected, got=got, remedy="Send it again, corrected.")
-    return event
-
-
-def reload(fleet: Fleet, value: bytes) -> None:
-    """Load the champion now, so that the next hour need not. SetError where it is broken."""
-    released = decode_event(ModelReleased, value)
-    _, model = fleet.champion.in_force()
-    log.info("model set %d was released; in force is %s", released.number, model)
 
 
 class InOrder:

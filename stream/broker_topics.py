@@ -40,7 +40,12 @@ class Follower:
         """Read topic `whole` from its start and `news` from now on. StoreError where the broker does not answer."""
         # Without a group aiokafka puts itself where `auto_offset_reset` says, and may do so after it was sought.
         self._consumer = AIOKafkaConsumer(
-            whole, news, group_id=None, auto_offset_reset="earliest", **options_of(self._connection)
+            whole,
+            news,
+            group_id=None,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,  # whoever asks for the topics' ends waits behind a fetch
+            **options_of(self._connection),
         )
         try:
             await self._consumer.start()

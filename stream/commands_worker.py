@@ -34,7 +34,7 @@ port_option = click.option(
 @click.pass_obj
 def ingest(front: Front, source: str | None, port: int | None) -> None:
     """Take a source's samples from Kafka into 5-minute and hourly means."""
-    from stream.worker_run import run_ingest  # noqa: PLC0415 (Faust takes a second, which no other command pays)
+    from stream.run_ingest import run_ingest  # noqa: PLC0415 (Faust takes a second, which no other command pays)
 
     sys.exit(run_ingest(front.settings, source, port))
 
@@ -50,7 +50,7 @@ def ingest(front: Front, source: str | None, port: int | None) -> None:
 @click.pass_obj
 def forecast(front: Front, port: int | None) -> None:
     """Forecast the fleet whenever an hour has closed; store migrations that happened; load models when released."""
-    from stream.worker_run import run_forecast  # noqa: PLC0415
+    from stream.run_forecast import run_forecast  # noqa: PLC0415
 
     sys.exit(run_forecast(front.settings, port))
 
@@ -68,6 +68,6 @@ def forecast(front: Front, port: int | None) -> None:
 @click.pass_obj
 def receive(front: Front, source: str | None, host: str | None, port: int | None) -> None:
     """Receive Prometheus remote-write and write it to a source's topic."""
-    from stream.worker_run import run_receive  # noqa: PLC0415
+    from stream.run_receive import run_receive  # noqa: PLC0415
 
     run_receive(front.settings, source, host, port)

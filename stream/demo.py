@@ -17,8 +17,9 @@ from models.minutes import HOUR_MIN, Clock, Minute, floor_to, format_iso
 from stream.client import Client
 from stream.clock import now as clock_now
 from stream.clock import write_clock
+from stream.front import rules_of
 from stream.ingest import Ingest
-from stream.live import Fleet, catch_up, rules_of
+from stream.live import Fleet, catch_up
 from stream.progress import bar, say
 from stream.replay import ReplaySource
 from stream.samples import Trace

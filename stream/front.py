@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.minutes import Minute
+from stream.due import Rules
 from stream.settings import Loaded, Settings
 from stream.stores.open import Stores
 
@@ -32,6 +33,12 @@ class Front:
         """Train with what is stored, as `settings` say."""
         how = settings.forecast
         self.trainer(stores, settings.stores.registry, how.device, how.threads, end, progress)
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The rules of closing that are set."""
+    ingest = settings.ingest
+    return Rules(ingest.close_delay_min, ingest.reopen_for_min, ingest.max_ahead_min, ingest.profile_alpha)
 
 
 def stores_in(folder: Path) -> dict[str, str]:

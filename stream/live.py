@@ -10,19 +10,12 @@ from models.fleet import Vm, newest_lives
 from models.minutes import HOUR_MIN, Minute, floor_to
 from stream.champion import Champion
 from stream.clock import now as clock_now
-from stream.due import Rules
 from stream.forecasting import Outcome, Plan, forecast_fleet
 from stream.ingest import Ingest
 from stream.settings import Settings
 from stream.stores.open import Stores
 
 _PAUSE_S = 0.25
-
-
-def rules_of(settings: Settings) -> Rules:
-    """The rules of closing that are set."""
-    ingest = settings.ingest
-    return Rules(ingest.close_delay_min, ingest.reopen_for_min, ingest.max_ahead_min, ingest.profile_alpha)
 
 
 def _unseen(done: int, of: int) -> None:

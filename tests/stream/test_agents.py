@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from models.errors import BadInput, SetError, StoreError
 from models.fleet import Life
-from stream.agents import RETRIES_S, Arrived, Care, Handler, InOrder, NotKnownYet, attend, migration_of, store_outcome
+from stream.agents import RETRIES_S, Arrived, Care, Handler, InOrder, NotKnownYet, attend
 from stream.dead import DeadLetter, decode_dead
 from stream.events import encode_event
+from stream.handlers import migration_of, store_outcome
 from stream.stores.open import Stores, open_stores
 from stream.stores.protocols import KnownMigration, Migration
 from tests.stream.stores.given import placement
