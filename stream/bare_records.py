@@ -1,6 +1,6 @@
 """Messages as aiokafka's reader in C makes them, without the ConsumerRecord that it wraps each of them in.
 
-That wrapper costs as much as everything else that aiokafka does with a message, and no setting leaves it out. So its
+That wrapper costs about as much as all else that aiokafka does with a message, and no setting leaves it out. So its
 class of fetched records is replaced by one that leaves it out for those consumers alone that are told `BARE`.
 """
 

@@ -27,7 +27,7 @@ from stream.broker_topics import Follower, Out, Writer
 from stream.clock import newest_minute, read_clock
 from stream.dead import encode_dead
 from stream.events import encode_event
-from stream.in_step import Others
+from stream.in_step import Others, lead_of
 from stream.ingest import Ingest
 from stream.kafka_source import KafkaSource
 from stream.plumbing import Plumbing, Step
@@ -71,7 +71,8 @@ class Session:
         self._plumbing, self._observe = plumbing, observe
         self._thread, self._source, self.ingest, self._writer, self._follower, self._roster, self._reader = parts
         hold_s = plumbing.member.session_timeout_ms / 1000 + HELD_S
-        self._others = Others(plumbing.stores.control, self.ingest.first_part, hold_s)
+        lead_min = lead_of(plumbing.rules.reopen_for_min, self._source.interval_min)
+        self._others = Others(plumbing.stores.control, self.ingest.first_part, lead_min, hold_s)
         self._turns = asyncio.Lock()
         self._given: list[int] = []  # by the group, and not taken over yet
         self._outs: list[Out] = []  # not told yet
