@@ -14,6 +14,7 @@ from models.minutes import Minute
 from stream.joining import joined
 from stream.plumbing import Plumbing, Step
 from stream.session import Session
+from stream.strays import kept_up
 
 LONGEST_PAUSE_S = 10.0
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Firehose(Service):
         )
 
     @Service.task
+    @kept_up
     async def _run(self) -> None:
         """Session after session: another begins where partitions were taken over, or where one could not be opened."""
         pause_s = 0.5

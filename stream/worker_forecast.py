@@ -13,6 +13,7 @@ from mode import Service
 from models.errors import StoreError
 from models.minutes import Minute
 from stream.runs import NOBODY, Runs
+from stream.strays import kept_up
 
 CATCH_UP_EVERY_S = 60.0
 LOOK_EVERY_S = 5.0
@@ -48,11 +49,13 @@ class Forecasting(Service):
         await self._close()
 
     @Service.task
+    @kept_up
     async def _run(self) -> None:
         while not self.should_stop:
             await self._runs.turn()
 
     @Service.task
+    @kept_up
     async def _catch_up(self) -> None:
         """From the start on: hours may have closed while no worker ran, and their events may be gone by now."""
         while not self.should_stop:
@@ -67,6 +70,7 @@ class Forecasting(Service):
             await self.sleep(CATCH_UP_EVERY_S)
 
     @Service.task
+    @kept_up
     async def _look(self) -> None:
         """One question at a time: one that is not answered is not asked again on top."""
         asking: asyncio.Task[str] | None = None
