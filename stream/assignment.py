@@ -21,6 +21,7 @@ from stream.partition import Partition
 from stream.placing import SILENCE_MIN, Fleet
 from stream.slots import Slots
 from stream.stores.open import Stores
+from stream.stores.overwrite import overwrite
 from stream.stores.protocols import METRIC_CPU, Catalogue, Control, Versioned
 
 PARTS_A_SOURCE = 1_000
@@ -120,12 +121,7 @@ def mark_correction(control: Control, part: int, until: Minute) -> None:
     """Say that minutes of `part` before `until` have got another owner or size: what is replayed replaces what was
     written, for every successor until all those hours are past re-opening.
     """
-    key = f"correct/{part}"
-    while True:
-        record = control.get(key)
-        version = 0 if record is None else record.version
-        if control.apply([(key, version, str(until))]):
-            return
+    overwrite(control, f"correct/{part}", str(until))
 
 
 def assign(part: int, stores: Stores, fleet: Fleet, last_hours: LastHours, rules: Rules, *, per_core: bool) -> Assigned:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from models.errors import StoreError
 from models.minutes import REAL_TIME, Clock, Minute
 from stream.samples import Batch
+from stream.stores.overwrite import overwrite
 from stream.stores.protocols import Control, Versioned
 
 CLOCK_KEY = "clock"
@@ -38,11 +39,7 @@ def read_clock(control: Control) -> Clock:
 
 def write_clock(control: Control, clock: Clock) -> None:
     """Put `clock` in force, whatever was there before."""
-    value = json.dumps(asdict(clock))
-    while True:
-        record = control.get(CLOCK_KEY)
-        if control.apply([(CLOCK_KEY, 0 if record is None else record.version, value)]):
-            return
+    overwrite(control, CLOCK_KEY, json.dumps(asdict(clock)))
 
 
 def now(control: Control, wall_s: float) -> Minute:

@@ -1,4 +1,4 @@
-"""What every command starts from: the settings in force, where stores are, and training, which is another room's."""
+"""What every command starts from: the settings in force, their stores, and training, which is another room's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from models.minutes import Minute
 from stream.due import Rules
 from stream.settings import Loaded, Settings
-from stream.stores.open import Stores
+from stream.stores.open import Stores, open_stores
 
 Progress = Callable[[float, str], None]
 
@@ -39,6 +39,12 @@ def rules_of(settings: Settings) -> Rules:
     """The rules of closing that are set."""
     ingest = settings.ingest
     return Rules(ingest.close_delay_min, ingest.reopen_for_min, ingest.max_ahead_min, ingest.profile_alpha)
+
+
+def stores_of(settings: Settings) -> Stores:
+    """The stores that the settings name, opened."""
+    urls = settings.stores
+    return open_stores(urls.cstore, urls.control, urls.answers)
 
 
 def stores_in(folder: Path) -> dict[str, str]:

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from stream.answer import Limits
 from stream.api import Deps
 from stream.champion import Champion
+from stream.front import stores_of
 from stream.live import Fleet
 from stream.settings import Settings
-from stream.stores.open import open_stores
 
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Fleet]:
     """The stores and the registry that the settings name."""
-    urls = settings.stores
-    stores = open_stores(urls.cstore, urls.control, urls.answers)
-    try:
-        yield Fleet(stores, Champion(urls.registry, settings.forecast.threads, settings.forecast.device), settings)
-    finally:
-        stores.close()
+    how = settings.forecast
+    with closing(stores_of(settings)) as stores:
+        yield Fleet(stores, Champion(settings.stores.registry, how.threads, how.device), settings)
 
 
 def deps_of(fleet: Fleet) -> Deps:

@@ -200,11 +200,10 @@ class Partition:
                 columns = slice(k * SLOTS, (k + 1) * SLOTS)
                 whole = Aggregate(made.whole.mean[columns], made.whole.count[columns])
                 block, writer = self._slots.blocks[first + k], self._writer
-                corrects = self._corrects[(first + k) * SLOTS : (first + k + 1) * SLOTS]
+                corrects = self._corrects[(first + k) * SLOTS : (first + k + 1) * SLOTS].copy()
                 if not (whole.count.any() or corrects.any()):
                     continue
-                mask = corrects.copy() if corrects.any() else None
-                due.rows.append(BlockRow(step_min, block, start, writer.part, writer.epoch, *whole, mask))
+                due.rows.append(BlockRow(step_min, block, start, writer.part, writer.epoch, *whole, corrects))
                 if step_min == HOUR_MIN and blocks is None:
                     due.hours.append(ClosedHour(writer.part, block, start, whole, made.steps.mean[:, columns]))
         self._closed.add((step_min, start))

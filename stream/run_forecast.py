@@ -18,10 +18,10 @@ from stream.runs import Runs, forecast_after, overdue
 from stream.settings import Settings
 from stream.sources import connection_of
 from stream.worker import Agent, agents_app, ask_brokers, run, until_topics_are_there
+from stream.worker_base import member_of, showing
 from stream.worker_forecast import Ask, Forecasting
 from stream.worker_http import Health, status_of
 from stream.worker_metrics import ForecastMetrics, exposition
-from stream.worker_run import member_of, showing
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from stream.receive_write import Report, rule_of
 from stream.serve import serve
 from stream.settings import Settings
 from stream.sources import source_of
+from stream.worker_base import ending
 from stream.worker_http import receiver_app
 from stream.worker_metrics import CountsMetrics, exposition
-from stream.worker_run import ending
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import TypeVar
 
-Self = TypeVar("Self")
+Owner = TypeVar("Owner")
 log = logging.getLogger(__name__)
 
 
-def kept_up(run: Callable[[Self], Awaitable[None]]) -> Callable[[Self], Awaitable[None]]:
+def kept_up(run: Callable[[Owner], Awaitable[None]]) -> Callable[[Owner], Awaitable[None]]:
     """`run`, begun again where a CancelledError comes out of it though its task was not asked to end.
 
     A client may cancel what it makes its caller wait for; and before Python 3.13 a time-out that expires as the answer
@@ -21,7 +21,7 @@ def kept_up(run: Callable[[Self], Awaitable[None]]) -> Callable[[Self], Awaitabl
     """
 
     @wraps(run)
-    async def again(self: Self) -> None:
+    async def again(self: Owner) -> None:
         while True:
             try:
                 await run(self)

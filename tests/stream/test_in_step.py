@@ -13,6 +13,7 @@ from stream.due import Rules
 from stream.in_step import Others, lead_of
 from stream.ingest import Ingest
 from stream.stores.open import Stores
+from stream.stores.overwrite import overwrite
 from tests.stream.fakes import LogSource, at, following, log_of
 
 LEAD_MIN, HOLD_S = 15, 60.0
@@ -24,9 +25,7 @@ def stores(tmp_path: Path) -> Iterator[Stores]:
 
 
 def say(stores: Stores, part: int, minute: Minute) -> None:
-    key = f"{WATERMARK_PREFIX}{part}"
-    record = stores.control.get(key)
-    assert stores.control.apply([(key, 0 if record is None else record.version, json.dumps({"minute": minute}))])
+    overwrite(stores.control, f"{WATERMARK_PREFIX}{part}", json.dumps({"minute": minute}))
 
 
 def test_the_partition_of_another_worker_that_is_furthest_behind_holds_those_ahead(stores: Stores) -> None:

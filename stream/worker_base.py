@@ -1,21 +1,17 @@
-"""What every worker has: /healthz and /metrics while it runs, an end that is logged, its membership, the clock."""
+"""What every worker has: /healthz and /metrics while it runs, an end that is logged, its membership."""
 
 from __future__ import annotations
 
 import logging
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from models.errors import ZhugeError
-from models.minutes import Minute
 from stream.broker import Membership
-from stream.clock import now
 from stream.logs import set_up
 from stream.serve import serving
 from stream.settings import Settings
-from stream.stores.protocols import Control
 from stream.worker import INTERRUPTED, REFUSED
 from stream.worker_http import Shown, worker_app
 
@@ -51,8 +47,3 @@ def member_of(settings: Settings, group: str) -> Membership:
     """How a worker is a member of `group`, as [kafka] says."""
     kafka = settings.kafka
     return Membership(group, kafka.session_timeout_ms, kafka.metadata_max_age_ms, kafka.instance)
-
-
-def clock_of(control: Control) -> Minute:
-    """The fleet's current minute."""
-    return now(control, time.time())
