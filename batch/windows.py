@@ -12,7 +12,7 @@ from models.daily import mean_known
 from models.fleet import Vm
 from models.forecast import NO_START, STARTS, Floats, Forecaster, History, slice_history
 from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, Span
-from models.window import default_starts, quietness
+from models.quiet import default_starts, quietness
 from stream.stores.protocols import METRIC_CPU, Series
 
 PAST_DAYS = 7

@@ -105,15 +105,19 @@ def _past_errors(days: Floats) -> Floats:
 
 
 def _margin(days: Floats) -> Floats:
-    """How far the P90 stands above the floor in each slot: float32[n, 24], never negative.
+    """How far the P90 stands above the floor in each slot: float32[n, 24], never negative."""
+    return margin_over(_past_errors(days), days.reshape(len(days), -1))
 
-    The 0.9-quantile of the slot's own past errors, shrunk to that of all the VM's, itself shrunk to that of its hours
+
+def margin_over(errors: Floats, hours: Floats) -> Floats:
+    """How far a P90 stands above a forecast in each slot of the day: float32[n, 24], never negative.
+
+    errors: float32[n, d, 24], what the forecast missed on d past days; hours: float32[n, h], the loads. The
+    0.9-quantile of the slot's own past errors, shrunk to that of all the VM's, itself shrunk to that of its hours
     around their own mean.
     """
-    errors = _past_errors(days)
-    hours = days.reshape(len(days), -1)
     spread = quantile_known(hours - mean_known(hours, axis=1)[:, None], 0.9)
-    of_vm = _shrunk(errors.reshape(len(days), -1), spread, PRIOR_HOURS)
+    of_vm = _shrunk(errors.reshape(len(errors), -1), spread, PRIOR_HOURS)
     of_slot = _shrunk(errors.swapaxes(1, 2), of_vm[:, None], PRIOR_DAYS)
     return np.maximum(of_slot, np.float32(0))
 

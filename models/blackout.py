@@ -15,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import BadInput
-from models.minutes import DAY_MIN, Minute, utc_offsets_min
+from models.minutes import DAY_MIN, EPOCH_WEEKDAY, Minute, utc_offsets_min
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_EPOCH_WEEKDAY = 3  # 1 January 1970 was a Thursday
 _RULE = re.compile(r"(?:(?P<days>[a-z,-]+) +)?(?P<start>[0-9]{2}:[0-9]{2})-(?P<end>[0-9]{2}:[0-9]{2})")
 _REMEDY = "Write it like 22:00-06:00, mon-fri 08:00-18:00 or sat,sun 00:00-24:00."
 
@@ -56,7 +55,7 @@ def blacked_out(rules: tuple[str, ...], timezone: str, minutes: npt.NDArray[np.i
     if not rules:
         return covered
     day, minute_of_day = np.divmod(minutes + utc_offsets_min(timezone, minutes), DAY_MIN)
-    weekday = (day + _EPOCH_WEEKDAY) % 7
+    weekday = (day + EPOCH_WEEKDAY) % 7
     for rule in map(parse_rule, rules):
         today, yesterday = np.isin(weekday, rule.days), np.isin((weekday - 1) % 7, rule.days)
         begun, not_over = minute_of_day >= rule.start_min, minute_of_day < rule.end_min
@@ -68,13 +67,14 @@ def blacked_out(rules: tuple[str, ...], timezone: str, minutes: npt.NDArray[np.i
 
 
 @lru_cache(maxsize=1024)
-def covered_before(rules: tuple[str, ...], timezone: str, start: Minute, minutes: int) -> npt.NDArray[np.int64]:
-    """How many of the first m minutes from `start` on are covered, m = 0 to `minutes`: int64[minutes + 1].
+def covered_before(rules: tuple[str, ...], timezone: str, start: Minute, minutes: int) -> npt.NDArray[np.int32]:
+    """How many of the first m minutes from `start` on are covered, m = 0 to `minutes`: int32[minutes + 1].
 
     Two of its entries tell whether a span is free; few rules serve many VMs, so it is kept, read-only.
     """
     covered = blacked_out(rules, timezone, np.arange(start, start + minutes, dtype=np.int64))
-    sums = np.concatenate([[0], np.cumsum(covered)])
+    sums = np.zeros(minutes + 1, dtype=np.int32)
+    np.cumsum(covered, out=sums[1:])
     sums.setflags(write=False)
     return sums
 

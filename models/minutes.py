@@ -22,6 +22,7 @@ STEP_MIN = 5
 HOUR_MIN = 60
 DAY_MIN = 1440
 DAY_STEPS = DAY_MIN // STEP_MIN
+EPOCH_WEEKDAY = 3  # 1 January 1970 was a Thursday; Monday is 0
 
 
 class Span(NamedTuple):

@@ -1,13 +1,13 @@
-"""From a forecast to windows: how quiet each 5-minute step is, and which window to migrate in.
+"""From a VM's forecast to the windows to migrate in: the choice under a question's constraints.
 
-Two halves: over arrays of VMs, what the forecast step stores (`quietness`, `default_starts`); for one VM, the choice
-under a question's constraints (`choose`). Windows start on the 5-minute grid; what ranks them is the mean quietness of
-their minutes, so a length that is not whole steps takes its share of the last one.
+Windows start on the 5-minute grid; what ranks them is the mean quietness of their minutes, so a length that is not
+whole steps takes its share of the last one. Where a question reaches beyond the record, the weekday outlook goes on on
+the same grid and the same scale of quietness (`_outlook_quiet`), so one order holds for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,19 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from models.blackout import covered_before
-from models.calibration import Calibration, confidence, p90_of
+from models.calibration import DEFAULT, Calibration, confidence, p90_of
 from models.errors import BadInput
-from models.forecast import HOURS, NO_START, SHAPE_ONE, STARTS, Floats
+from models.forecast import SHAPE_ONE, STARTS
 from models.minutes import HOUR_MIN, STEP_MIN, Minute, ceil_to
+from models.quiet import FLAT_PCT, QUIETEST, RECORD_MIN, Bools
+from models.weekday import OUTLOOK_HOURS, Outlook
 
-RECORD_MIN = HOURS * HOUR_MIN
 MIN_WINDOW_MIN, MAX_WINDOW_MIN = 10, 120
-_QUIETEST = np.float32(255)
-_FLAT_PCT = np.float32(0.05)  # less is no difference to wait for: an idle VM may go at once
-_CHUNK_ROWS = 4096  # some megabytes of float32 at a time stay in the cache
+DOUBT = 0.25  # of 0 to 2 the least regret over a week on recorded traces (Bitbrains, July)
 
-Bools = npt.NDArray[np.bool_]
-Bytes = npt.NDArray[np.uint8]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -52,7 +49,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A time to migrate in. violates: any of `deadline`, `blackout`, `max_load` (asked confidence not reached)."""
+    """A time to migrate in. violates: any of `deadline`, `blackout`, `max_load` (asked confidence not reached).
+
+    source: `forecast`, or `weekday` where any of it lies beyond the forecast's hours.
+    """
 
     start: Minute
     minutes: int
@@ -60,6 +60,7 @@ class Window:
     p90_load_pct: float
     confidence: float
     violates: tuple[str, ...]
+    source: str
 
     @property
     def acceptable(self) -> bool:
@@ -84,7 +85,10 @@ class Choice:
 
 
 class _Candidates(NamedTuple):
-    """Windows side by side, arrays of one length; `overloaded`: less sure of the load than asked."""
+    """Windows side by side, arrays of one length.
+
+    overloaded: less sure of the load than asked; beyond: not wholly within the record.
+    """
 
     starts: Ints
     quiet: Doubles
@@ -94,79 +98,33 @@ class _Candidates(NamedTuple):
     late: Bools
     blacked: Bools
     overloaded: Bools
+    beyond: Bools
 
 
-def quietness(level: Floats, inside_pct: Floats) -> Bytes:
-    """How quiet each 5-minute step is: uint8[n, STARTS], 255 the quietest of the VM's record, 0 the busiest.
-
-    level: float32[n, HOURS], percent; inside_pct: float32[n, 12], points that the load stands above its hour's level
-    in each 5 minutes. Their sum, clipped at 0, is scaled per VM over its record. A VM that is flat all over is 255
-    everywhere; a step without a number is 0, so a VM without one is 0 everywhere.
-    """
-    quiet = np.zeros((len(level), STARTS), dtype=np.uint8)
-    for rows in _chunks(len(level)):
-        load = np.maximum(level[rows, :, None] + inside_pct[rows, None, :], np.float32(0)).reshape(-1, STARTS)
-        low = np.fmin.reduce(load, axis=1, keepdims=True)
-        span = np.fmax.reduce(load, axis=1, keepdims=True) - low
-        load -= low
-        load *= np.where(span > _FLAT_PCT, -_QUIETEST / np.maximum(span, _FLAT_PCT), np.float32(0))
-        load += _QUIETEST
-        quiet[rows] = np.rint(np.fmax(load, 0, out=load), out=load)  # fmax: NaN is 0
-    return quiet
+def covers(first_minute: Minute, ask: Ask, outlook: Outlook | None = None) -> bool:
+    """Whether a record from `first_minute` on, with its outlook, holds the window at the start's place on the grid."""
+    end = first_minute + _reach_min(outlook)
+    return first_minute <= ask.start and ceil_to(ask.start, STEP_MIN) + ask.minutes <= end
 
 
-def allowed_starts(first_minute: Minute, timezone: str, rules: tuple[str, ...], steps: int) -> Bools:
-    """Whether a window of `steps` 5-minute steps may start at each step of a record: bool[STARTS].
-
-    It may where no minute of it is blacked out and it ends within the record. BadInput where a rule cannot be read.
-    """
-    allowed = np.zeros(STARTS, dtype=np.bool_)
-    sums = covered_before(rules, timezone, first_minute, RECORD_MIN)[::STEP_MIN]
-    allowed[: STARTS - steps + 1] = sums[steps:] == sums[: len(sums) - steps]
-    return allowed
-
-
-def default_starts(quiet: Bytes, allowed: Bools, steps: int, first_step: int, last_step: int) -> npt.NDArray[np.uint16]:
-    """Index of the quietest allowed start of each VM, the earliest among equals, NO_START where there is none.
-
-    quiet: uint8[n, STARTS]; allowed: bool[STARTS] or bool[n, STARTS]. The window of `steps` steps lies wholly inside
-    steps [first_step, last_step). A VM whose quietness is 0 everywhere has no forecast and gets NO_START.
-    """
-    best = np.full(len(quiet), NO_START, dtype=np.uint16)
-    starts = slice(first_step, min(last_step, STARTS) - steps + 1)
-    if starts.stop <= starts.start:
-        return best
-    allowed = np.broadcast_to(allowed, quiet.shape)
-    for rows in _chunks(len(quiet)):
-        part = quiet[rows]
-        score = np.zeros((len(part), starts.stop - starts.start), dtype=np.int16)
-        for step in range(steps):
-            score += part[:, starts.start + step : starts.stop + step]
-        score[~allowed[rows, starts]] = -1
-        pick = score.argmax(axis=1)
-        found = part.any(axis=1) & (np.take_along_axis(score, pick[:, None], axis=1)[:, 0] >= 0)
-        best[rows] = np.where(found, pick + first_step, NO_START)
-    return best
-
-
-def covers(first_minute: Minute, start: Minute, minutes: int) -> bool:
-    """Whether a record from `first_minute` on holds a window of `minutes` from `start`'s place on the grid on."""
-    return first_minute <= start and ceil_to(start, STEP_MIN) + minutes <= first_minute + RECORD_MIN
-
-
-def choose(first_minute: Minute, record: np.void, ask: Ask, calibration: Calibration) -> Choice:
+def choose(
+    first_minute: Minute, record: np.void, ask: Ask, calibration: Calibration, outlook: Outlook | None = None
+) -> Choice:
     """The windows of one record (FORECAST_DTYPE, from `first_minute` on) for `ask`.
 
-    Where none is acceptable: the least bad is rather over the load than blacked out, then nearest to the confidence
-    asked, then quietest. Where none ends before `ask.end`: the first on the grid. BadInput unless `covers`.
+    `outlook`: this VM's, float32[OUTLOOK_HOURS] each, for a question that reaches beyond the record; windows of it are
+    judged by `calibration.DEFAULT`. Where none is acceptable: the least bad is rather over the load than blacked out,
+    then nearest to the confidence asked, then quietest. Where none ends before `ask.end`: the first on the grid.
+    BadInput unless `covers`.
     """
-    first = ceil_to(ask.start, STEP_MIN)
-    if not covers(first_minute, ask.start, ask.minutes):
-        hours = f"a start at minutes {first_minute} to {first_minute + RECORD_MIN - ask.minutes}"
+    first, end = ceil_to(ask.start, STEP_MIN), first_minute + _reach_min(outlook)
+    if not covers(first_minute, ask, outlook):
+        hours = f"a start at minutes {first_minute} to {end - ask.minutes}"
         raise BadInput("window", expected=hours, got=str(ask.start), remedy="Ask within the hours of the forecast.")
-    last = max(first, min(ask.end, first_minute + RECORD_MIN) - ask.minutes)
+    last = max(first, min(ask.end, end) - ask.minutes)
     grid = np.arange(first, last + 1, STEP_MIN, dtype=np.int64)
-    candidates = _judge(first_minute, record, np.concatenate([[ask.start], grid]), ask, calibration)
+    steps = _step_values(record, outlook)
+    candidates = _judge(first_minute, steps, np.concatenate([[ask.start], grid]), ask, calibration)
     order = _by_merit(candidates)
     windows = tuple(_window(candidates, i, ask) for i in _apart(order, candidates.starts, ask))
     return Choice(
@@ -182,7 +140,7 @@ def _by_merit(candidates: _Candidates) -> npt.NDArray[np.intp]:
     """Indices of the candidates on the grid (all but the first) that break least, best first."""
     late, blacked, overloaded = candidates.late[1:], candidates.blacked[1:], candidates.overloaded[1:]
     standing = 4 * late + 2 * blacked + overloaded
-    nearness = np.where(overloaded, candidates.confidence[1:], 1.0)
+    nearness = np.where(overloaded, np.round(candidates.confidence[1:], 6), 1.0)  # the last bits of sums say nothing
     order = np.lexsort((-candidates.quiet[1:], -nearness, standing))  # stable: the earliest among equals
     return np.asarray(1 + order[standing[order] == standing[order[0]]])
 
@@ -196,22 +154,28 @@ def _apart(order: npt.NDArray[np.intp], starts: Ints, ask: Ask) -> Iterator[int]
         order = order[np.abs(starts[order] - starts[order[0]]) >= ask.minutes]
 
 
-def _judge(first_minute: Minute, record: np.void, starts: Ints, ask: Ask, calibration: Calibration) -> _Candidates:
-    """Everything about the windows of `ask.minutes` at these starts."""
+def _judge(first_minute: Minute, steps: Doubles, starts: Ints, ask: Ask, calibration: Calibration) -> _Candidates:
+    """Everything about the windows of `ask.minutes` at these starts, from the `_step_values`."""
     offsets = starts - first_minute
-    quiet, expected, p50, p90 = _window_means(_step_values(record), offsets, ask.minutes)
-    covered = covered_before(ask.rules, ask.timezone, first_minute, RECORD_MIN)
-    sure = confidence(calibration, p50, p90, ask.max_load_pct, ask.minutes)
+    beyond = offsets + ask.minutes > RECORD_MIN
+    quiet, expected, p50, p90 = _window_means(steps, offsets, ask.minutes)
+    covered = covered_before(ask.rules, ask.timezone, first_minute, steps.shape[1] * STEP_MIN)
+
+    def by_source(judged: Callable[[Calibration], Doubles]) -> Doubles:
+        return np.where(beyond, judged(DEFAULT), judged(calibration)) if beyond.any() else judged(calibration)
+
+    sure = by_source(lambda by: confidence(by, p50, p90, ask.max_load_pct, ask.minutes))
     return _Candidates(
         starts=starts,
         quiet=quiet,
         expected=expected,
         # The mean of a skewed load may lie over the P90 of chosen windows; a bound under what is expected helps nobody.
-        p90=np.maximum(p90_of(calibration, p50, p90, ask.minutes), expected),
+        p90=np.maximum(by_source(lambda by: p90_of(by, p50, p90, ask.minutes)), expected),
         confidence=sure,
         late=starts + ask.minutes > ask.end,
         blacked=covered[offsets + ask.minutes] > covered[offsets],
         overloaded=sure < ask.min_confidence,
+        beyond=beyond,
     )
 
 
@@ -224,25 +188,41 @@ def _window(candidates: _Candidates, i: int, ask: Ask) -> Window:
         p90_load_pct=float(candidates.p90[i]),
         confidence=float(candidates.confidence[i]),
         violates=tuple(name for name, is_broken in broken.items() if is_broken),
+        source="weekday" if candidates.beyond[i] else "forecast",
     )
 
 
-def _step_values(record: np.void) -> Doubles:
-    """Quietness and mean, P50, P90 in percent of each 5-minute step: float64[4, STARTS]."""
+def _reach_min(outlook: Outlook | None) -> int:
+    return RECORD_MIN + (0 if outlook is None else OUTLOOK_HOURS * HOUR_MIN)
+
+
+def _step_values(record: np.void, outlook: Outlook | None) -> Doubles:
+    """Quietness and mean, P50, P90 in percent of each 5-minute step of record and outlook: float64[4, steps]."""
     scale = float(record["scale"])
     # Without a day profile nothing is known of the inside of an hour: it is taken as flat.
     inside_pct = record["inside"] * (scale / SHAPE_ONE if np.isfinite(scale) else 0.0)
     hours_pct = np.stack([record["mean"], record["p50"], record["p90"]]) / 100.0
-    loads = np.maximum(hours_pct[:, :, None] + inside_pct, 0.0).reshape(3, STARTS)
-    return np.concatenate([record["quiet"][None], loads])
+    if outlook is not None:
+        hours_pct = np.concatenate([hours_pct, np.stack(outlook)], axis=1)
+    loads = np.maximum(hours_pct[:, :, None] + inside_pct, 0.0).reshape(3, -1)
+    quiet = record["quiet"] if outlook is None else np.append(record["quiet"], _outlook_quiet(loads[0], outlook))
+    return np.concatenate([quiet[None], loads])
+
+
+def _outlook_quiet(mean_pct: Doubles, outlook: Outlook) -> Doubles:
+    """Quietness of the outlook's steps on the record's scale; whole numbers, which may lie beyond 0 and 255.
+
+    On it 255 stands for the record's lowest expected load, 0 for its highest. What is days away and known from the
+    weekday alone must be clearly quieter to be waited for: DOUBT of the outlook's usual P90 above its P50 is added.
+    """
+    low, high = mean_pct[:STARTS].min(), mean_pct[:STARTS].max()
+    doubt_pct = DOUBT * float((outlook.p90 - outlook.p50).mean())
+    excess = (mean_pct[STARTS:] + doubt_pct - low) / max(high - low, float(FLAT_PCT))
+    return np.asarray(np.rint(QUIETEST * (1.0 - excess)))
 
 
 def _window_means(values: Doubles, offsets: Ints, minutes: int) -> Doubles:
     """Mean over [offset, offset + minutes) of r rows of step values: float64[r, len(offsets)]."""
-    sums = np.zeros((len(values), RECORD_MIN + 1))
+    sums = np.zeros((len(values), values.shape[1] * STEP_MIN + 1))
     np.cumsum(np.repeat(values, STEP_MIN, axis=1), axis=1, out=sums[:, 1:])
     return np.asarray((sums[:, offsets + minutes] - sums[:, offsets]) / minutes)
-
-
-def _chunks(n: int) -> Iterator[slice]:
-    return (slice(start, start + _CHUNK_ROWS) for start in range(0, n, _CHUNK_ROWS))

@@ -11,16 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.blackout import parse_rule
 from models.calibration import DEFAULT, Calibration
-from models.errors import BadInput
-from models.fleet import FOREVER, Policy, Vm
+from models.fleet import Policy, Vm
 from models.forecast import COVERAGE_ONE, Reason, Rung
-from models.minutes import DAY_MIN, STEP_MIN, Minute, ceil_to, format_iso
-from models.window import MAX_WINDOW_MIN, MIN_WINDOW_MIN, Ask, Choice, Window, choose, covers
+from models.minutes import Minute
+from models.weekday import Outlook
+from models.window import Ask, Choice, Window, choose, covers
+from stream.question import Question, check, reach_end, reaches_beyond, say_minute, start_of
 from stream.stores.protocols import OneForecast
-
-MAX_K = 20
 
 _WHY = {
     Reason.NO_DATA: "it has no data",
@@ -33,23 +31,6 @@ _WHY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What a caller wants: `k` windows of `minutes` from `start` on (None or past: now), done before `deadline`.
-
-    Windows lie within the next 24 hours. `blackout` rules come on top of the policy's; `max_load_pct` goes before the
-    policy's, which goes before the settings'. No window is surer than 65/66 (`models.calibration`).
-    """
-
-    minutes: int = 10
-    start: Minute | None = None
-    deadline: Minute | None = None
-    max_load_pct: float | None = None
-    min_confidence: float | None = None
-    k: int = 3
-    blackout: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Limits:
     """What the settings say where neither question nor policy does."""
 
@@ -59,11 +40,15 @@ class Limits:
 
 
 class Subject(NamedTuple):
-    """A VM id that was asked about, with its newest life and its stored forecast where there are such."""
+    """A VM id that was asked about, with its newest life and its stored forecast where there are such.
+
+    outlook: the VM's, made at the forecast's first minute; for a question that `reaches_beyond`.
+    """
 
     vm_id: str
     vm: Vm | None
     forecast: OneForecast | None
+    outlook: Outlook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,34 +76,9 @@ class Answer:
     age_min: int | None = None
 
 
-def check(question: Question, now: Minute) -> None:
-    """BadInput where no VM could be asked this."""
-    _within("minutes", question.minutes, MIN_WINDOW_MIN, MAX_WINDOW_MIN)
-    _within("k", question.k, 1, MAX_K)
-    _within("max_load", question.max_load_pct, 0, 100)
-    _within("min_confidence", question.min_confidence, 0, 1)
-    for rule in question.blackout:
-        parse_rule(rule)
-    start, last = _start(question, now), now + DAY_MIN - question.minutes
-    if ceil_to(start, STEP_MIN) > last:
-        raise BadInput(
-            "start",
-            expected=f"a time that leaves {question.minutes} minutes of the next 24 hours, so by {_say(last)}",
-            got=_say(start),
-            remedy="Ask again nearer to that time.",
-        )
-    if question.deadline is not None and question.deadline <= start:
-        raise BadInput(
-            "deadline",
-            expected=f"a time after {_say(start)}, the start or now",
-            got=_say(question.deadline),
-            remedy="Give a later deadline, or none.",
-        )
-
-
 def standing(subject: Subject, now: Minute, limits: Limits) -> Answer:
     """Who would answer for this VM at `now` and on which data, without windows; rung `refused` where nobody can."""
-    vm_id, vm, forecast = subject
+    vm_id, vm, forecast, _ = subject
     if vm is None:
         return _refused(Answer(vm_id, "", None, ""), Reason.UNKNOWN)
     if forecast is None or not _is_of(vm, forecast.record):
@@ -153,9 +113,12 @@ def answer(subject: Subject, question: Question, now: Minute, limits: Limits, ca
     first_minute, _, _, record = subject.forecast
     policy = subject.vm.life.policy
     ask = _ask(question, policy, limits, now, first_minute)
-    if not covers(first_minute, ask.start, ask.minutes):
+    outlook = _outlook(subject) if reaches_beyond(question, now) else None
+    if outlook is not None and np.isnan(outlook.mean).any():
+        return _refused(known, Reason.SHORT_HISTORY, "forecast beyond 24 hours")
+    if not covers(first_minute, ask, outlook):
         return _refused(known, Reason.STALE)
-    choice = choose(first_minute, record, ask, calibration if record["rung"] == Rung.CHAMPION else DEFAULT)
+    choice = choose(first_minute, record, ask, calibration if record["rung"] == Rung.CHAMPION else DEFAULT, outlook)
     if policy.opt_out:
         choice = _opted_out(choice)
     return replace(
@@ -170,18 +133,23 @@ def answer(subject: Subject, question: Question, now: Minute, limits: Limits, ca
     )
 
 
+def _outlook(subject: Subject) -> Outlook:
+    if subject.outlook is None:
+        raise ValueError("subject of a question beyond 24 hours: expected its outlook, got None")
+    return subject.outlook
+
+
 def _is_of(vm: Vm, record: np.void) -> bool:
     """Whether the record is of this life: not of an earlier one of the same id or slot, nor made while it was empty."""
     return int(record["created_at"]) == vm.life.created_at and int(record["reason"]) != Reason.UNKNOWN
 
 
 def _ask(question: Question, policy: Policy, limits: Limits, now: Minute, first_minute: Minute) -> Ask:
-    """The question with what policy and settings say where it says nothing, within the next 24 hours."""
+    """The question with what policy and settings say where it says nothing, within its 24 hours or 7 days."""
     loads = (question.max_load_pct, policy.max_load_pct, limits.max_load_pct)
-    end = now + DAY_MIN
     return Ask(
-        start=max(_start(question, now), first_minute),
-        end=end if question.deadline is None else min(end, question.deadline),
+        start=max(start_of(question, now), first_minute),
+        end=reach_end(question, now),
         minutes=question.minutes,
         max_load_pct=next(load for load in loads if load is not None),
         min_confidence=limits.min_confidence if question.min_confidence is None else question.min_confidence,
@@ -189,10 +157,6 @@ def _ask(question: Question, policy: Policy, limits: Limits, now: Minute, first_
         rules=(*policy.blackout, *question.blackout),
         timezone=policy.timezone,
     )
-
-
-def _start(question: Question, now: Minute) -> Minute:
-    return now if question.start is None else max(question.start, now)
 
 
 def _opted_out(choice: Choice) -> Choice:
@@ -207,21 +171,15 @@ def _opted_out(choice: Choice) -> Choice:
 def _in_words(choice: Choice) -> str:
     best = choice.best
     if choice.flagged:
-        return f"No window of {best.minutes} minutes is acceptable: the least bad breaks {', '.join(best.violates)}."
-    return f"Quietest {best.minutes} minutes from {_say(best.start)} on."
+        said = f"No window of {best.minutes} minutes is acceptable: the least bad breaks {', '.join(best.violates)}."
+    else:
+        said = f"Quietest {best.minutes} minutes from {say_minute(best.start)} on."
+    given = (choice.now, choice.earliest_acceptable, *choice.alternatives)
+    if any(window is not None and window.source == "weekday" for window in given):
+        said += " What is marked weekday is its usual load at that hour of the week, not forecast."
+    return said
 
 
-def _refused(known: Answer, reason: Reason) -> Answer:
+def _refused(known: Answer, reason: Reason, what: str = "forecast") -> Answer:
     why = _WHY.get(reason, "no reason was stored")
-    return replace(known, rung=Rung.REFUSED.name.lower(), reason=reason.name, detail=f"No forecast: {why}.")
-
-
-def _within(what: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not low <= value <= high:  # so written, NaN is refused too
-        remedy = "Give a number in that range, or leave it out for the default."
-        raise BadInput(what, expected=f"{low} to {high}", got=str(value), remedy=remedy)
-
-
-def _say(minute: Minute) -> str:
-    """A time for a message; one that no calendar holds stays a number."""
-    return format_iso(minute) if 0 <= minute <= FOREVER else f"epoch minute {minute}"
+    return replace(known, rung=Rung.REFUSED.name.lower(), reason=reason.name, detail=f"No {what}: {why}.")

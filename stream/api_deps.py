@@ -96,7 +96,7 @@ def subjects(stores: Stores, vm_ids: Sequence[str]) -> list[Subject]:
 
 def known_subject(stores: Stores, vm_id: str) -> tuple[Vm, OneForecast | None]:
     """The VM that a path names, with its forecast. NotFound where there is none."""
-    _, vm, forecast = subjects(stores, [vm_id])[0]
+    _, vm, forecast, _ = subjects(stores, [vm_id])[0]
     if vm is None:
         raise NotFound(
             "VM id",
@@ -132,6 +132,7 @@ def window_out(window: Window) -> WindowOut:
         confidence=round(window.confidence, 4),
         acceptable=window.acceptable,
         violates=list(window.violates),
+        source=window.source,
     )
 
 

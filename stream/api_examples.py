@@ -56,6 +56,7 @@ def _window(start: str, end: str, load_pct: float) -> WindowOut:
         confidence=0.9848,
         acceptable=True,
         violates=[],
+        source="forecast",
     )
 
 

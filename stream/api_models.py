@@ -55,6 +55,10 @@ class WindowOut(Record):
     confidence: Share = Field(description="P(mean load in the window ≤ max_load)")
     acceptable: bool
     violates: list[str] = Field(description="the constraints that it breaks", examples=[[]])
+    source: str = Field(
+        examples=["forecast"],
+        description="forecast; or weekday: the VM's usual load at that hour of the week, beyond the forecast's hours",
+    )
 
 
 class WindowAnswer(Standing):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,11 +11,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from models.calibration import DEFAULT
 from models.minutes import Minute
 from models.window import MAX_WINDOW_MIN, MIN_WINDOW_MIN, Window
-from stream.answer import MAX_K, Question, Subject, answer, check
+from stream.answer import Subject, answer
 from stream.api_deps import Deps, StateIn, VmId, known_subject, minute_of, standing_fields, subjects, window_out
 from stream.api_examples import WINDOW_EXAMPLE, WINDOWS_EXAMPLE, example
 from stream.api_models import WindowAnswer, WindowOut, WindowsAnswer
+from stream.outlooks import with_outlooks
 from stream.problems import PROBLEMS
+from stream.question import MAX_K, Question, check
 
 MAX_IDS = 10_000
 _ISO = "ISO 8601 with a zone"
@@ -38,7 +41,7 @@ class Ask(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     start: Annotated[str | None, Field(alias="from", description=f"{_ISO}; default: now")] = None
-    deadline: Annotated[str | None, Field(description=f"{_ISO}; default: 24 hours from now")] = None
+    deadline: Annotated[str | None, Field(description=f"{_ISO}; default: 24 hours from now; up to 7 days count")] = None
     minutes: Annotated[
         int | None, Field(ge=MIN_WINDOW_MIN, le=MAX_WINDOW_MIN, description="default: the settings', 10 if none")
     ] = None
@@ -70,11 +73,13 @@ class AskMany(Ask):
 def get_window(state: StateIn, vm_id: VmId, ask: Annotated[Ask, Query()]) -> WindowAnswer:
     """Best window, whether now would do, the earliest that would, and alternatives.
 
-    Where nothing fits, the least bad is given, `flagged`, with reason CONSTRAINTS and what it violates.
+    Where nothing fits, the least bad is given, `flagged`, with reason CONSTRAINTS and what it violates. With a deadline
+    beyond 24 hours the VM's usual week answers for what the forecast does not reach: `source` is then `weekday`.
     """
     minute, question = state.now(), _question(state.deps, ask)
     check(question, minute)
-    return window_answer(state.deps, Subject(vm_id, *known_subject(state.deps.stores, vm_id)), question, minute)
+    (found,) = window_answers(state.deps, [Subject(vm_id, *known_subject(state.deps.stores, vm_id))], question, minute)
+    return found
 
 
 @router.post(
@@ -88,7 +93,7 @@ def ask_windows(state: StateIn, ask: AskMany) -> WindowsAnswer:
     minute, question = state.now(), _question(state.deps, ask)
     check(question, minute)
     found = subjects(state.deps.stores, ask.ids)
-    return WindowsAnswer(answers=[window_answer(state.deps, subject, question, minute) for subject in found])
+    return WindowsAnswer(answers=window_answers(state.deps, found, question, minute))
 
 
 def _question(deps: Deps, ask: Ask) -> Question:
@@ -103,8 +108,13 @@ def _question(deps: Deps, ask: Ask) -> Question:
     )
 
 
-def window_answer(deps: Deps, subject: Subject, question: Question, minute: Minute) -> WindowAnswer:
-    """The answer for one VM at `minute`, as the API gives it. BadInput where nobody could be asked this."""
+def window_answers(deps: Deps, found: Sequence[Subject], question: Question, minute: Minute) -> list[WindowAnswer]:
+    """The answers at `minute` as the API gives them, in order. BadInput where nobody could be asked this."""
+    asked = with_outlooks(deps.stores.series, found, question, minute)
+    return [_answer(deps, subject, question, minute) for subject in asked]
+
+
+def _answer(deps: Deps, subject: Subject, question: Question, minute: Minute) -> WindowAnswer:
     calibration = DEFAULT if subject.forecast is None else deps.calibration(subject.forecast.model)
     found = answer(subject, question, minute, deps.limits, calibration)
     return WindowAnswer(

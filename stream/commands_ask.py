@@ -12,14 +12,15 @@ import numpy as np
 
 from models.calibration import DEFAULT
 from models.minutes import DAY_MIN, HOUR_MIN, Span, floor_to, parse_iso
-from stream.answer import Question, Subject, answer
+from stream.answer import Subject, answer
 from stream.api_deps import known_subject
 from stream.api_models import WindowAnswer, WindowOut
-from stream.api_windows import window_answer
+from stream.api_windows import window_answers
 from stream.clock import now as clock_now
 from stream.front import Front
 from stream.opened import deps_of, opened
 from stream.plot import Picture, draw, save
+from stream.question import Question
 from stream.settings import describe
 from stream.stores.history import read_steps
 
@@ -46,7 +47,7 @@ class Options(TypedDict):
 @click.argument("vm")
 @click.option("--minutes", type=int, help="Length, 10 to 120.  [default: windows.default_minutes]")
 @click.option("--from", "start", help="Not before this time, ISO 8601 with a zone.  [default: now]")
-@click.option("--deadline", help="Done by this time.  [default: 24 hours from now]")
+@click.option("--deadline", help="Done by this time, up to 7 days ahead.  [default: 24 hours from now]")
 @click.option("--k", type=int, default=3, show_default=True, help="How many windows, the best one among them.")
 @click.option("--max-load", type=float, help="Mean load in percent at most.  [default: the VM's policy, the settings]")
 @click.option("--min-confidence", type=float, help="Least P(load <= max-load), 0 to 1.  [default: the settings]")
@@ -66,7 +67,7 @@ def window(front: Front, vm: str, as_json: bool, **options: Unpack[Options]) -> 
     with opened(front.settings) as fleet:
         subject = Subject(vm, *known_subject(fleet.stores, vm))
         now = clock_now(fleet.stores.control, time.time())
-        found = window_answer(deps_of(fleet), subject, question, now)
+        (found,) = window_answers(deps_of(fleet), [subject], question, now)
     click.echo(found.model_dump_json(indent=2) if as_json else _in_words(found))
 
 
@@ -83,7 +84,7 @@ def _in_words(found: WindowAnswer) -> str:
 def _window(one: WindowOut) -> str:
     verdict = "acceptable" if one.acceptable else f"breaks {', '.join(one.violates)}"
     load = f"expected {one.expected_load_pct:.1f} %, P90 {one.p90_load_pct:.1f} %"
-    return f"{one.start} to {one.end}  {load}, confidence {one.confidence:.2f}, {verdict}"
+    return f"{one.start} to {one.end}  {load}, confidence {one.confidence:.2f}, {verdict}, {one.source}"
 
 
 @click.command(

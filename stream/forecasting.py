@@ -23,7 +23,7 @@ from models.forecast import (
 )
 from models.ladder import Served, State, climb, state_of
 from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, ceil_to
-from models.window import allowed_starts, default_starts, quietness
+from models.quiet import allowed_starts, default_starts, quietness
 from stream.stores.history import read_history
 from stream.stores.open import Stores
 from stream.stores.protocols import ForecastRow

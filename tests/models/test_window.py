@@ -1,4 +1,4 @@
-"""Windows: quietness and default starts over arrays; the choice for one VM, against an oracle that counts minutes."""
+"""Windows: the choice for one VM, against an oracle that counts minutes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,99 +15,20 @@ from hypothesis import strategies as st
 from models.blackout import blacked_out
 from models.calibration import DEFAULT
 from models.errors import BadInput
-from models.forecast import FORECAST_DTYPE, HOURS, NO_START, STARTS
+from models.forecast import HOURS
 from models.minutes import DAY_MIN, parse_iso
-from models.window import RECORD_MIN, Ask, Choice, Window, allowed_starts, choose, default_starts, quietness
+from models.quiet import RECORD_MIN, allowed_starts, default_starts
+from models.window import Ask, Choice, Window, choose
+from tests.models.windows_given import hours, loads_by_minute, record_of, records
 
 MIDNIGHT = parse_iso("2026-03-10T00:00Z")
-FLAT_INSIDE = np.zeros(12, dtype=np.float32)
-ONE = 12  # steps in an hour
 USUAL = Ask(
     MIDNIGHT, MIDNIGHT + DAY_MIN, minutes=10, max_load_pct=80, min_confidence=0.8, k=3, rules=(), timezone="UTC"
 )
-Numbers = npt.NDArray[Any]
-
-
-def hours(*values: float) -> npt.NDArray[np.float32]:
-    """The given levels hour by hour, the last one to the end of the record."""
-    return np.array([*values, *[values[-1]] * (HOURS - len(values))], dtype=np.float32)
-
-
-def record_of(level: Numbers, inside: Numbers = FLAT_INSIDE, spread: float = 2.0) -> np.void:
-    """A record with this hourly level as mean and P50, the P90 `spread` points above; inside: int8[12] at scale 127."""
-    record = np.zeros(1, dtype=FORECAST_DTYPE)
-    record["mean"], record["p50"] = np.rint(level * 100), np.rint(level * 100)
-    record["p90"] = np.rint((level + spread) * 100)
-    record["inside"], record["scale"] = inside, 127.0
-    record["quiet"] = quietness(np.atleast_2d(level).astype(np.float32), np.atleast_2d(inside).astype(np.float32))
-    return np.void(record[0])
 
 
 def chosen(record: np.void, **changes: Any) -> Choice:  # noqa: ANN401 (as dataclasses.replace takes them)
     return choose(MIDNIGHT, record, replace(USUAL, **changes), DEFAULT)
-
-
-def test_quietness_by_hand() -> None:
-    inside = np.zeros(12, dtype=np.float32)
-    inside[0], inside[1] = 30.0, -20.0
-    quiet = quietness(np.array([hours(10, 60)]), np.array([inside]))[0]
-    # loads: 40, 0 (clipped from -10), 10 ...; then 90, 40, 60 ...
-    assert quiet[:3].tolist() == [round(255 * 50 / 90), 255, round(255 * 80 / 90)]
-    assert quiet[ONE : ONE + 3].tolist() == [0, round(255 * 50 / 90), round(255 * 30 / 90)]
-    assert quiet.dtype == np.uint8
-
-
-def test_a_flat_vm_is_quiet_everywhere_and_a_vm_without_numbers_nowhere() -> None:
-    level = np.array([hours(0.0), hours(33.3), hours(math.nan)])
-    quiet = quietness(level, np.zeros((3, 12), dtype=np.float32))
-    assert quiet.min(axis=1).tolist() == [255, 255, 0]
-    assert quiet.max(axis=1).tolist() == [255, 255, 0]
-
-
-def test_an_hour_without_a_number_is_never_quiet_and_does_not_disturb_the_others() -> None:
-    quiet = quietness(np.array([hours(1, math.nan, 3)]), np.zeros((1, 12), dtype=np.float32))[0]
-    assert quiet[[0, ONE, 2 * ONE]].tolist() == [255, 0, 0]
-
-
-def test_every_vm_has_its_own_scale_whatever_chunk_it_falls_into() -> None:
-    rng = np.random.default_rng(1)
-    level, inside = rng.gamma(2.0, 10.0, (5000, HOURS)), rng.normal(0, 3, (5000, 12))
-    quiet = quietness(level.astype(np.float32), inside.astype(np.float32))
-    load = np.maximum(level[:, :, None] + inside[:, None, :], 0).reshape(5000, STARTS)
-    low, high = load.min(axis=1, keepdims=True), load.max(axis=1, keepdims=True)
-    assert np.abs(quiet - 255 * (high - load) / (high - low)).max() < 0.51
-
-
-def test_starts_are_allowed_where_no_minute_is_blacked_out() -> None:
-    allowed = allowed_starts(MIDNIGHT, "UTC", ("tue 01:03-01:04",), 2)
-    assert np.flatnonzero(~allowed).tolist() == [ONE - 1, ONE, STARTS - 1]  # 00:55 and 01:00; the last ends outside
-
-
-@pytest.mark.parametrize(("date", "hours_out"), [("2026-03-28", 1), ("2026-10-24", 3)])
-def test_allowed_starts_on_dst_days(date: str, hours_out: int) -> None:
-    first = parse_iso(f"{date}T21:00Z")
-    allowed = allowed_starts(first, "Europe/Berlin", ("sun 01:00-03:00",), 1)
-    assert (~allowed).sum() == hours_out * ONE
-
-
-def test_default_starts_by_hand() -> None:
-    quiet = np.zeros((5, STARTS), dtype=np.uint8)
-    quiet[0, [3, 4, 9, 10]] = 200  # two equal windows: the earlier
-    quiet[1, [0, 1]], quiet[1, [20, 21]] = 99, 100  # the quietest begins before first_step
-    quiet[2, :] = 255
-    quiet[3, [29, 30]], quiet[3, 5] = 255, 1  # the quietest ends after last_step
-    allowed = np.ones((5, STARTS), dtype=np.bool_)
-    allowed[2] = False
-    starts = default_starts(quiet, allowed, steps=2, first_step=1, last_step=30)
-    assert starts.tolist() == [3, 20, NO_START, 28, NO_START]
-    assert starts.dtype == np.uint16
-
-
-def test_default_starts_take_one_mask_for_all_and_a_span_too_short_for_any() -> None:
-    quiet = np.full((2, STARTS), 7, dtype=np.uint8)
-    allowed = np.arange(STARTS) >= 40
-    assert default_starts(quiet, allowed, 3, 0, STARTS).tolist() == [40, 40]
-    assert default_starts(quiet, allowed, 3, 50, 52).tolist() == [NO_START, NO_START]
 
 
 def test_the_default_start_is_the_one_that_choose_takes() -> None:
@@ -193,19 +113,6 @@ def test_without_a_day_profile_the_hour_is_flat_and_no_nan_gets_out() -> None:
         assert math.isfinite(best.confidence)
 
 
-def loads_by_minute(record: np.void) -> tuple[Numbers, Numbers]:
-    """Quietness and mean load at every minute of the record."""
-    step = np.arange(RECORD_MIN) // 5
-    mean = record["mean"][step // 12] / 100 + record["inside"][step % 12] / 127 * float(record["scale"])
-    return record["quiet"][step], np.maximum(mean, 0)
-
-
-records = st.builds(
-    lambda level, inside, spread: record_of(np.array(level), np.array(inside), spread),
-    st.lists(st.floats(0, 100), min_size=HOURS, max_size=HOURS),
-    st.lists(st.integers(-20, 40), min_size=12, max_size=12),
-    st.floats(0, 30),
-)
 asks = st.builds(
     lambda start, length, **rest: replace(USUAL, start=MIDNIGHT + start, end=MIDNIGHT + start + length, **rest),
     st.integers(0, 1200),

@@ -17,7 +17,7 @@ from models.calibration import DEFAULT
 from models.fleet import SLOTS, Life, Placement, Policy
 from models.forecast import FORECAST_DTYPE, HOURS, NO_START, Reason, Rung
 from models.minutes import DAY_MIN, HOUR_MIN, Clock, parse_iso
-from models.window import allowed_starts, default_starts, quietness
+from models.quiet import allowed_starts, default_starts, quietness
 from stream.answer import Limits
 from stream.api import Deps, create_app
 from stream.clock import write_clock

@@ -16,8 +16,9 @@ from models.errors import BadInput
 from models.fleet import Life, Placement, Policy, Vm
 from models.forecast import FORECAST_DTYPE, HOURS, Reason, Rung
 from models.minutes import DAY_MIN, parse_iso
-from models.window import quietness
-from stream.answer import Answer, Limits, Question, Subject, answer, check, standing
+from models.quiet import quietness
+from stream.answer import Answer, Limits, Subject, answer, standing
+from stream.question import Question, check
 from stream.stores.protocols import OneForecast
 
 MIDNIGHT = parse_iso("2026-03-10T00:00Z")

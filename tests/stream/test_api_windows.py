@@ -33,6 +33,7 @@ def test_the_best_window_with_who_says_so_and_on_which_data(app: FastAPI) -> Non
         "confidence": pytest.approx(65 / 66, abs=1e-4),
         "acceptable": True,
         "violates": [],
+        "source": "forecast",
     }
     assert (got["now"]["start"], got["now"]["expected_load_pct"]) == ("2026-03-10T12:07Z", 22.0)
     assert got["earliest_acceptable"]["start"] == "2026-03-10T12:10Z"

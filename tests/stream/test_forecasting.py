@@ -13,12 +13,13 @@ from models.calibration import DEFAULT
 from models.fleet import Policy, VmRecord
 from models.forecast import HOURS, Forecaster, History, Prediction, Rung
 from models.minutes import Clock, Span
-from stream.answer import Answer, Limits, Question, answer
+from stream.answer import Answer, Limits, answer
 from stream.api_deps import subjects
 from stream.clock import write_clock
 from stream.due import Rules
 from stream.forecasting import Outcome, Plan, forecast_fleet
 from stream.ingest import Ingest
+from stream.question import Question
 from stream.samples import Batch
 from stream.stores.history import read_history, read_steps
 from stream.stores.open import Stores
