@@ -2,52 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from models.calibration import DEFAULT, Calibration
-from models.errors import BadInput
-from models.fleet import Life, Placement, Policy, Vm
-from models.forecast import FORECAST_DTYPE, HOURS, Reason, Rung
-from models.minutes import DAY_MIN, parse_iso
-from models.quiet import quietness
-from stream.answer import Answer, Limits, Subject, answer, standing
-from stream.question import Question, check
-from stream.stores.protocols import OneForecast
-
-MIDNIGHT = parse_iso("2026-03-10T00:00Z")
-NOW = MIDNIGHT + 7
-LIMITS = Limits()
-USUAL, USUAL_POLICY = Question(), Policy()
-
-
-def vm_of(policy: Policy = USUAL_POLICY, created_at: int = 0) -> Vm:
-    life = Life("vm-1", created_at, policy=policy)
-    return Vm(life, (Placement("vm-1", created_at, created_at, "host-1", 2.0, 0, 0),))
-
-
-def forecast_of(
-    *levels: float, first_minute: int = MIDNIGHT, rung: Rung = Rung.CHAMPION, reason: Reason = Reason.NONE
-) -> OneForecast:
-    """Levels hour by hour, the last one to the end; P90 two points above; data until `first_minute`."""
-    level = np.array([*levels, *[levels[-1]] * (HOURS - len(levels))], dtype=np.float32)
-    record = np.zeros(1, dtype=FORECAST_DTYPE)
-    record["mean"], record["p50"], record["p90"] = level * 100, level * 100, level * 100 + 200
-    record["quiet"] = quietness(level[None], np.zeros((1, 12), dtype=np.float32))
-    record["rung"], record["reason"], record["data_through"], record["coverage"] = rung, reason, first_minute, 190
-    return OneForecast(first_minute, first_minute + 4, "set-000003", np.void(record[0]))
-
-
-def ask(
-    forecast: OneForecast | None, question: Question = USUAL, policy: Policy = USUAL_POLICY, now: int = NOW
-) -> Answer:
-    return answer(Subject("vm-1", vm_of(policy), forecast), question, now, LIMITS, DEFAULT)
+from models.fleet import Policy
+from models.forecast import Reason, Rung
+from stream.answer import Answer, Subject, answer, standing
+from stream.question import Question
+from tests.stream.answer_given import LIMITS, MIDNIGHT, NOW, ask, forecast_of, vm_of
 
 
 def test_the_quietest_window_with_who_says_so_and_on_which_data() -> None:
@@ -196,48 +161,3 @@ def test_a_deadline_bounds_the_windows_and_one_too_near_is_flagged() -> None:
 
 def test_a_start_in_the_past_means_now() -> None:
     assert ask(forecast_of(10), Question(start=NOW - 500)) == ask(forecast_of(10))
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"minutes": 9}, "minutes: expected 10 to 120, got 9"),
-        ({"minutes": 121}, "minutes"),
-        ({"k": 0}, "k: expected 1 to 20"),
-        ({"k": 21}, "k"),
-        ({"max_load_pct": -0.1}, "max_load: expected 0 to 100"),
-        ({"max_load_pct": math.nan}, "max_load"),
-        ({"min_confidence": 1.1}, "min_confidence: expected 0 to 1"),
-        ({"deadline": NOW}, "deadline: expected a time after 2026-03-10T00:07Z"),
-        ({"deadline": -(10**15)}, "deadline"),
-        ({"start": NOW + 60, "deadline": NOW + 60}, "deadline: expected a time after 2026-03-10T01:07Z"),
-        ({"start": NOW + DAY_MIN - 9}, "start"),
-        ({"start": 10**15}, "start"),
-        ({"blackout": ("always",)}, "blackout"),
-    ],
-)
-def test_a_question_that_cannot_be_right_is_refused_with_a_remedy(changes: dict[str, Any], named: str) -> None:
-    with pytest.raises(BadInput, match=named) as caught:
-        check(Question(**changes), NOW)
-    assert caught.value.remedy
-
-
-@given(
-    levels=st.lists(st.floats(0, 120), min_size=1, max_size=HOURS),
-    now=st.integers(MIDNIGHT, MIDNIGHT + 119),
-    later=st.integers(0, DAY_MIN - 130),
-    minutes=st.integers(10, 120),
-    until=st.integers(1, 2000),
-)
-def test_windows_lie_in_the_next_24_hours_and_before_the_deadline(
-    levels: list[float], now: int, later: int, minutes: int, until: int
-) -> None:
-    question = Question(minutes=minutes, start=now + later, deadline=now + later + until, k=20)
-    got = ask(forecast_of(*levels), question, now=now)
-    assert got.best is not None
-    for window in got.alternatives:
-        assert now + later <= window.start
-        assert window.start % 5 == 0
-        assert all(map(math.isfinite, (window.expected_load_pct, window.p90_load_pct, window.confidence)))
-        if "deadline" not in window.violates:
-            assert window.start + minutes <= min(now + DAY_MIN, now + later + until)

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from models.minutes import DAY_MIN, format_iso
 from stream.stores.open import Stores
-from tests.stream.small_fleet import BUSY, DAY, EMPTY, GAPPY, IDLE, IDS, MODEL, NOW, OLD, app_of, ask, fill
+from tests.stream.small_fleet import BUSY, DAY, EMPTY, GAPPY, IDLE, IDS, MODEL, MOVED, NOW, OLD, app_of, ask, fill
 
 
 def window(app: FastAPI, vm_id: str, **question: str | float | list[str]) -> dict[str, Any]:
@@ -66,6 +66,29 @@ def test_blackout_of_policy_and_question_are_local_hours(app: FastAPI) -> None:
     # 00:00-05:00 UTC is 05:45-10:45 in Kathmandu
     asked = window(app, DAY, blackout=["05:45-08:00", "08:00-10:45"])
     assert asked["best"]["start"] == "2026-03-11T05:00Z"
+
+
+def test_beyond_24_hours_the_usual_week_answers_and_is_marked(app: FastAPI) -> None:
+    asked: dict[str, str | float | list[str]] = {"from": "2026-03-12T14:00Z", "deadline": "2026-03-13T12:00Z"}
+    got = window(app, DAY, **asked)
+    assert (got["best"]["start"], got["best"]["source"]) == ("2026-03-13T00:00Z", "weekday")
+    assert got["best"]["expected_load_pct"] == pytest.approx(10.0, abs=0.01)
+    assert "marked weekday" in got["detail"]
+    week = window(app, DAY, deadline="2026-03-17T12:00Z", blackout=["tue-wed 00:00-24:00"])
+    assert (week["now"]["source"], week["now"]["violates"]) == ("forecast", ["blackout"])
+    assert {one["source"] for one in week["alternatives"]} == {"weekday"}
+    # Wednesday ends at 18:15 UTC in Kathmandu, where the policy's 23:00-01:00 bars another hour
+    assert week["earliest_acceptable"]["start"] == "2026-03-11T19:15Z"
+
+
+def test_many_are_answered_beyond_24_hours_as_one_is(app: FastAPI) -> None:
+    ids = [DAY, "no such", IDLE, EMPTY, OLD, DAY, MOVED]
+    response = ask(app, "/v1/windows", "POST", json={"ids": ids, "deadline": "2026-03-15T12:00Z", "k": 2})
+    answers = response.json()["answers"]
+    assert [answer["vm_id"] for answer in answers] == ids
+    assert [answer["reason"] for answer in answers] == [None, "UNKNOWN", None, "NO_DATA", "STALE", None, None]
+    for answer in (answers[0], answers[2], answers[6]):
+        assert answer == window(app, answer["vm_id"], deadline="2026-03-15T12:00Z", k=2)
 
 
 def test_an_idle_vm_is_expected_at_zero_not_at_nothing(app: FastAPI) -> None:
@@ -125,6 +148,7 @@ def test_a_changed_forecast_changes_the_answer(tmp_path: Path) -> None:
         ({"from": "9999-12-31T23:59-23:59"}, "from"),
         ({"from": "0001-01-01T00:00+23:59"}, "from"),
         ({"from": format_iso(NOW + 2 * DAY_MIN)}, "start"),
+        ({"from": format_iso(NOW + 7 * DAY_MIN), "deadline": format_iso(NOW + 8 * DAY_MIN)}, "start"),
         ({"deadline": "yesterday"}, "deadline"),
         ({"deadline": format_iso(NOW - 1)}, "deadline"),
         ({"blackout": "25:00-26:00"}, "blackout"),

@@ -39,6 +39,9 @@ def test_a_question_goes_out_and_its_answer_comes_back(client: Client) -> None:
     found = client.window(DAY, start="2026-03-10T20:00+05:45", deadline="2026-03-10T16:00Z", minutes=30, k=2)
     assert found["best"]["start"] == "2026-03-10T14:15Z"
     assert len(found["alternatives"]) == 2
+    assert found["best"]["source"] == "forecast"
+    later = client.window(DAY, start="2026-03-12T14:00Z", deadline="2026-03-13T12:00Z")
+    assert (later["best"]["start"], later["best"]["source"]) == ("2026-03-13T00:00Z", "weekday")
 
 
 @pytest.mark.parametrize("vm_id", IDS)
