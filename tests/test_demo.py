@@ -72,6 +72,10 @@ def test_once_counts_every_vm_and_a_killed_run_ends_with_the_same_aggregates(tmp
     assert said["windows"] == said["forecast"] >= 45
     assert said["refused"] == sum(value for name, value in said.items() if name.startswith("refused_"))
     assert said["hour_to_windows_s"] > 0
+    code, out, err = run(
+        undisturbed, "window", "vm-000010", "--from", "2026-03-12T12:00Z", "--deadline", "2026-03-14T12:00Z"
+    )
+    assert (code, len(re.findall(r"(?m), weekday$", out))) == (0, 5), err
     database = killed / "data/zhuge.sqlite"
     for _ in range(3):
         process = start(killed, "demo", "--once")
