@@ -23,7 +23,7 @@ from models.quiet import FLAT_PCT, QUIETEST, RECORD_MIN, Bools
 from models.weekday import OUTLOOK_HOURS, Outlook
 
 MIN_WINDOW_MIN, MAX_WINDOW_MIN = 10, 120
-DOUBT = 0.25  # of 0, 0.25, 0.5, 1 and 2 the least regret over a week in Bitbrains' July; Azure sees no difference
+DOUBT = 0.25  # least regret in Bitbrains' July of 0, 0.25, 0.5, 1, 2; in Azure none beats staying within the day
 
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
