@@ -22,10 +22,11 @@ SLOT_OF_LEAD = np.arange(HOURS) % DAY_HOURS
 def last_days(mean: Floats, days: int = PROFILE_DAYS) -> Floats:
     """The last `days` days of float32[n, h] hourly means: float32[n, days, 24], oldest first, clipped to 100 %.
 
-    Hours before the history's first column are NaN.
+    Hours before the history's first column are NaN, and so is what is not finite.
     """
     hours = days * DAY_HOURS
     known = np.minimum(mean[:, -hours:], np.float32(MAX_LOAD_PCT))
+    known = np.where(np.isfinite(mean[:, -hours:]), known, np.float32(np.nan))
     padded = np.full((mean.shape[0], hours), np.nan, np.float32)
     padded[:, hours - known.shape[1] :] = known
     return padded.reshape(-1, days, DAY_HOURS)

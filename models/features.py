@@ -1,151 +1,257 @@
-"""History and calendar → X: one function for training and serving.
+"""History and calendar → X, one row a VM: the one function for training and serving.
 
-Everything is known at `History.end`: no column of X looks past it. A gap stays NaN, which XGBoost takes as it is.
-Levels come twice: in percent, and free of scale, in the VM's own spreads above its own level, because one VM idles at
-1 %, another works at 80 %, and one model serves both.
+Everything is known at `History.end`: no column looks past it. A gap stays NaN, which XGBoost takes as it is; so does
+what is not finite. Loads are free of scale, in the VM's own spreads above its own level, because one VM idles at 1 %,
+another works at 80 %, and one model serves both; level and spread themselves come beside them, as logarithms.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from models.daily import DAY_HOURS, PROFILE_DAYS, SLOT_OF_LEAD, day_profile, floor_forecast, last_days, mean_known
-from models.forecast import HOURS, Floats, History
-from models.minutes import DAY_MIN, HOUR_MIN, utc_offsets_min
+import numpy as np
+
+from models.daily import (
+    DAY_DECAY,
+    DAY_HOURS,
+    LEVEL_HOURS,
+    PROFILE_DAYS,
+    SLOT_OF_LEAD,
+    drift_left,
+    last_days,
+    settle,
+)
+from models.forecast import HISTORY_HOURS, HOURS, Floats, History
+from models.minutes import DAY_MIN, EPOCH_WEEKDAY, HOUR_MIN, utc_offsets_min
 
 WEEK_HOURS = 168
-MONDAY_OFFSET = 3  # days from a Monday to 1970-01-01, a Thursday
-
-LEVELS = (
-    "floor_pct",  # day profile + decayed drift of the level
-    "profile_pct",  # the day profile at the target hour, then around it
-    "profile_2h_before_pct",
-    "profile_1h_before_pct",
-    "profile_1h_after_pct",
-    "profile_2h_after_pct",
-    "week_mean_pct",  # the same hour over the last 7 days
-    "ago_1d_pct",  # the same hour of the last day (48 hours ago for leads over 23)
-    "ago_2d_pct",
-    "ago_7d_pct",
-    "near_1d_pct",  # mean of the five hours around it
-    "near_7d_pct",
-    "last_1h_pct",
-    "last_2h_pct",  # the hour before the last one
-    "last_3h_mean_pct",
-    "last_6h_mean_pct",
-    "last_1d_mean_pct",
-    "last_7d_mean_pct",
+MOST_SPREADS = 20.0  # a VM that was idle for a week and now works is not 1,000 spreads away
+DAYS = (  # one column a lead, 0 to 23, in spreads above the level
+    "profile",
+    "week_mean",
+    "last_day",
+    "day_before",
+    "week_ago",
+    "week_std",  # of the same hour over the last 7 days
 )
-RANKED = ("profile", "floor", "week_mean", "ago_1d")
-FEATURES = (
-    *LEVELS,
-    *(name.replace("_pct", "_spreads") for name in LEVELS),  # (value - level) / spread
-    *(name + "_rank" for name in RANKED),  # within the day, 0: the quietest hour, 1: the busiest
-    "week_std_pct",  # the same hour's standard deviation over the last 7 days
-    "week_std_spreads",
-    "after_best_h",  # hours since the profile's quietest one, around the clock
-    "lead_h",
-    "local_hour_h",  # the target hour's start in the VM's timezone
-    "local_weekday",  # 0: Monday
-    "level_pct",  # mean of the day profile
-    "spread_pct",  # how far the level stands above the profile's quietest hour; never 0
+SCALARS = (
+    "level_log",  # of percent + 0.1
+    "spread_log",
+    "last_1h_spreads",
+    "last_2h_spreads",  # the hour before the last one
+    "last_3h_spreads",  # means of the last 3, 6 and 24 hours
+    "last_6h_spreads",
+    "last_1d_spreads",
+    "trend_spreads",  # the last 7 days' mean over that of the 7 before
+    "low_spreads",  # the quietest and the busiest hour of the last 7 days
+    "high_spreads",
     "variation",  # standard deviation of the last 7 days over the level
+    "same_1h",  # autocorrelation of the hours at these lags
+    "same_1d",
+    "same_7d",
+    "daily_power",  # share of the variance at the period of a day, and of half a day
+    "half_daily_power",
+    "inside_spreads",  # how far the load moves inside its hours, by the 5-minute profile
     "known_share",  # of the last 14 days' hours
+    "data_coverage_7d",
+    "age_h",  # of the life
     "vcpus",
+    "quietest_h",  # hours to the profile's quietest
+    "local_hour_h",  # of the first hour to come, in the VM's timezone
+    "local_weekday",  # 0: Monday
+    "host_spreads",  # the mean over the host's VMs, itself among them, of their last_3h_spreads
 )
-FLOOR = FEATURES.index("floor_pct")
-SPREAD = FEATURES.index("spread_pct")
-LEVEL = FEATURES.index("level_pct")
-LEAD = FEATURES.index("lead_h")
+FEATURES = (*(f"{name}_{lead:02}h_spreads" for name in DAYS for lead in range(DAY_HOURS)), *SCALARS)
+DAY_COLUMNS = len(DAYS) * DAY_HOURS
+CHUNK_VMS = 512  # some megabytes stay in the cache
+
+LAGS_H = {"same_1h": 1, "same_1d": DAY_HOURS, "same_7d": WEEK_HOURS}
+
+_PERIODS_H = np.array([[24], [12]])
+_ANGLES = 2 * np.pi * np.arange(DAY_HOURS) / _PERIODS_H
+_WAVES = np.concatenate([np.cos(_ANGLES), np.sin(_ANGLES)]).astype(np.float32)  # [cos 24, cos 12, sin 24, sin 12]
 
 
-def features(history: History) -> Floats:
-    """X: float32[n * HOURS, len(FEATURES)], row = vm * HOURS + lead; a VM without a known hour is NaN in most of it.
+class Seen(NamedTuple):
+    """What is known of n VMs. X: float32[n, len(FEATURES)]; a VM without a known hour in 14 days is NaN in most of it.
 
-    Takes about 15 kB a VM while it runs: callers pass some 10,000 VMs at a time.
+    floor: float32[n, HOURS], percent: day profile + decayed drift of the level. level: float32[n], percent: mean of
+    the day profile. spread: float32[n], percent: how far the level stands above the profile's quietest hour; never 0.
     """
-    days = last_days(history.mean)
-    profile = day_profile(days)
-    level = profile.mean(axis=1, keepdims=True)
-    spread = level - profile.min(axis=1, keepdims=True) + np.float32(0.02) * level + np.float32(0.1)
-    levels = _levels(days, profile)
-    week = days[:, -7:]
-    week_std = _std_known(week, axis=1)[:, SLOT_OF_LEAD]
-    columns = {
-        **levels,
-        **{name.replace("_pct", "_spreads"): (values - level) / spread for name, values in levels.items()},
-        **{name + "_rank": _ranks(levels[name + "_pct"]) for name in RANKED},
-        **_calendar(history),
-        "week_std_pct": week_std,
-        "week_std_spreads": week_std / spread,
-        "after_best_h": (SLOT_OF_LEAD - profile.argmin(axis=1)[:, None]) % DAY_HOURS,
-        "level_pct": level,
-        "spread_pct": spread,
-        "variation": _std_known(week.reshape(-1, WEEK_HOURS), axis=1)[:, None] / (level + np.float32(0.1)),
-        "known_share": 1 - np.isnan(days).mean(axis=(1, 2), dtype=np.float32)[:, None],
-        "vcpus": history.vcpus[:, None],
+
+    X: Floats
+    floor: Floats
+    level: Floats
+    spread: Floats
+
+
+def features(history: History) -> Seen:
+    """What is known of the VMs of `history`, in their order; a VM's row depends on its own history and its host's."""
+    n = len(history.mean)
+    seen = Seen(np.empty((n, len(FEATURES)), np.float32), *(np.empty(shape, np.float32) for shape in ((n, HOURS), n, n)))
+    for rows in _chunks(n):
+        _fill(seen, history, rows)
+    _calendar(seen.X, history)
+    _hosts(seen.X, history)
+    return seen
+
+
+def _fill(seen: Seen, history: History, rows: slice) -> None:
+    """Everything of these rows that their own loads say. Arrays here are hour-major: c VMs lie side by side."""
+    hours = last_days(history.mean[rows]).reshape(-1, HISTORY_HOURS).T.copy()  # float32[336, c]
+    there = ~np.isnan(hours)
+    past = _Past(hours, np.where(there, hours, np.float32(0)), there.astype(np.float32))
+    profile = _profile(past)
+    level = _mean(profile)
+    spread = level - profile.min(axis=0) + np.float32(0.02) * level + np.float32(0.1)
+    drift = np.nan_to_num(_mean_of(past, slice(-LEVEL_HOURS, None), minus=profile[-LEVEL_HOURS:]))
+    floor = profile[SLOT_OF_LEAD] + drift * drift_left(HOURS)[:, None]
+    seen.floor[rows], seen.level[rows], seen.spread[rows] = floor.T, level, spread
+    columns = np.empty((len(FEATURES), len(level)), np.float32)
+    for k, values in enumerate((profile, *_days(past))):
+        columns[k * DAY_HOURS : (k + 1) * DAY_HOURS] = _spreads(values, level, spread)
+    columns[DAY_COLUMNS - DAY_HOURS : DAY_COLUMNS] = _week_std(past) / spread
+    scalars = {**_levels(past, level, spread), **_rhythm(past), **_life(history, rows)}
+    scalars["inside_spreads"] = _mean(history.scale[rows].T) / spread
+    scalars["quietest_h"] = np.where(np.isnan(level), np.float32(np.nan), profile.argmin(axis=0))
+    for name, values in scalars.items():
+        columns[DAY_COLUMNS + SCALARS.index(name)] = values
+    seen.X[rows] = columns.T
+
+
+class _Past(NamedTuple):
+    """float32[336, c] each, oldest hour first: the hours (NaN = gap), the same with 0 for a gap, and 1 where known."""
+
+    hours: Floats
+    filled: Floats
+    known: Floats
+
+    def days(self) -> _Past:
+        """The same as float32[14, 24, c]."""
+        return _Past(*(part.reshape(PROFILE_DAYS, DAY_HOURS, -1) for part in self))
+
+
+def _profile(past: _Past) -> Floats:
+    """`daily.day_profile`: float32[24, c]."""
+    days = past.days()
+    total, weight = np.zeros_like(days.filled[0]), np.zeros_like(days.filled[0])
+    for filled, known in zip(days.filled, days.known, strict=True):
+        total *= np.float32(DAY_DECAY)
+        total += filled
+        weight *= np.float32(DAY_DECAY)
+        weight += known
+    if (weight == 0).any():
+        return settle(total.T, weight.T).T
+    return np.asarray(total / weight)
+
+
+def _mean(values: Floats) -> Floats:
+    """Mean over the first axis of what has no gap; a NaN stays one."""
+    return np.asarray(values.sum(axis=0, dtype=np.float32) / np.float32(len(values)))
+
+
+def _mean_of(past: _Past, hours: slice, minus: Floats | float = 0.0) -> Floats:
+    """Mean over these hours of what is known, less `minus`: float32[c]; NaN where nothing is."""
+    known = past.known[hours]
+    count = known.sum(axis=0, dtype=np.float32)
+    total = ((past.filled[hours] - minus) * known).sum(axis=0, dtype=np.float32)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def _spreads(values: Floats, level: Floats, spread: Floats) -> Floats:
+    """Distance from the level in spreads, within -20 and 20."""
+    return np.clip((values - level) / spread, -MOST_SPREADS, MOST_SPREADS)
+
+
+def _days(past: _Past) -> tuple[Floats, ...]:
+    """week_mean, last_day, day_before and week_ago in percent: float32[24, c] each."""
+    days = past.days()
+    return _week_mean(days), days.hours[-1], days.hours[-2], days.hours[-7]
+
+
+def _week_mean(days: _Past) -> Floats:
+    total, count = days.filled[-7:].sum(axis=0), days.known[-7:].sum(axis=0)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def _week_std(past: _Past) -> Floats:
+    days = past.days()
+    mean = _week_mean(days)
+    moved = (days.filled[-7:] - np.nan_to_num(mean)) * days.known[-7:]
+    count = days.known[-7:].sum(axis=0)
+    return np.sqrt(np.divide((moved * moved).sum(axis=0), count, out=np.full_like(mean, np.nan), where=count > 0))
+
+
+def _levels(past: _Past, level: Floats, spread: Floats) -> dict[str, Floats]:
+    """Where the load stands lately: float32[c] each."""
+    week = slice(-WEEK_HOURS, None)
+    mean, before = _mean_of(past, week), _mean_of(past, slice(0, -WEEK_HOURS))
+    moved = (past.filled[week] - np.nan_to_num(mean)) * past.known[week]
+    count = np.maximum(past.known[week].sum(axis=0), 1)
+    near = {
+        "last_1h_spreads": past.hours[-1],
+        "last_2h_spreads": past.hours[-2],
+        "last_3h_spreads": _mean_of(past, slice(-3, None)),
+        "last_6h_spreads": _mean_of(past, slice(-6, None)),
+        "last_1d_spreads": _mean_of(past, slice(-DAY_HOURS, None)),
+        "low_spreads": np.fmin.reduce(past.hours[week]),
+        "high_spreads": np.fmax.reduce(past.hours[week]),
     }
-    X = np.empty((len(days), HOURS, len(FEATURES)), np.float32)
-    for k, name in enumerate(FEATURES):
-        X[:, :, k] = columns[name]
-    return X.reshape(-1, len(FEATURES))
-
-
-def _levels(days: Floats, profile: Floats) -> dict[str, Floats]:
-    """The columns of LEVELS, each float32[n, HOURS] or float32[n, 1], from float32[n, 14, 24] days."""
-    hours = days.reshape(-1, PROFILE_DAYS * DAY_HOURS)
-    leads = np.arange(HOURS)
     return {
-        "floor_pct": floor_forecast(days, profile),
-        "profile_pct": profile[:, SLOT_OF_LEAD],
-        "profile_2h_before_pct": profile[:, (leads - 2) % DAY_HOURS],
-        "profile_1h_before_pct": profile[:, (leads - 1) % DAY_HOURS],
-        "profile_1h_after_pct": profile[:, (leads + 1) % DAY_HOURS],
-        "profile_2h_after_pct": profile[:, (leads + 2) % DAY_HOURS],
-        "week_mean_pct": mean_known(days[:, -7:], axis=1)[:, SLOT_OF_LEAD],
-        "ago_1d_pct": days[:, -1, SLOT_OF_LEAD],
-        "ago_2d_pct": days[:, -2, SLOT_OF_LEAD],
-        "ago_7d_pct": hours[:, leads - WEEK_HOURS],
-        "near_1d_pct": _around(hours, SLOT_OF_LEAD - DAY_HOURS),
-        "near_7d_pct": _around(hours, leads - WEEK_HOURS),
-        "last_1h_pct": hours[:, -1:],
-        "last_2h_pct": hours[:, -2:-1],
-        "last_3h_mean_pct": mean_known(hours[:, -3:], axis=1)[:, None],
-        "last_6h_mean_pct": mean_known(hours[:, -6:], axis=1)[:, None],
-        "last_1d_mean_pct": mean_known(hours[:, -DAY_HOURS:], axis=1)[:, None],
-        "last_7d_mean_pct": mean_known(hours[:, -WEEK_HOURS:], axis=1)[:, None],
+        **{name: _spreads(values, level, spread) for name, values in near.items()},
+        "trend_spreads": np.clip((mean - before) / spread, -MOST_SPREADS, MOST_SPREADS),
+        "level_log": np.log(level + np.float32(0.1)),
+        "spread_log": np.log(spread),
+        "variation": np.sqrt((moved * moved).sum(axis=0) / count) / (level + np.float32(0.1)),
     }
 
 
-def _around(hours: Floats, columns: npt.NDArray[np.int64]) -> Floats:
-    """Mean of the five hours around each of `columns` (negative: from the end), none of them past the end."""
-    five = columns[:, None] + np.arange(-2, 3)
-    return mean_known(hours[:, np.minimum(five, -1)], axis=2)
+def _rhythm(past: _Past) -> dict[str, Floats]:
+    """How much the hours repeat: autocorrelation at lags, and the share of the variance at two periods; float32[c]."""
+    moved = (past.filled - np.nan_to_num(_mean_of(past, slice(None)))) * past.known
+    power = (moved * moved).sum(axis=0) + np.float32(1e-3)
+    same = {name: (moved[lag:] * moved[:-lag]).sum(axis=0) / power for name, lag in LAGS_H.items()}
+    # The discrete Fourier transform at periods that divide the day needs only the sum of the days.
+    day = moved.reshape(PROFILE_DAYS, DAY_HOURS, -1).sum(axis=0)
+    waves = (day[None] * _WAVES[:, :, None]).sum(axis=1) ** 2
+    share = (waves[:2] + waves[2:]) * np.float32(2 / HISTORY_HOURS) / power
+    return {**same, "daily_power": share[0], "half_daily_power": share[1]}
 
 
-def _std_known(values: Floats, axis: int) -> Floats:
-    """Standard deviation along `axis` of what is not NaN; NaN where nothing is."""
-    middle = np.expand_dims(mean_known(values, axis=axis), axis)
-    return np.sqrt(mean_known((values - middle) ** 2, axis=axis))
+def _life(history: History, rows: slice) -> dict[str, Floats]:
+    """What the counts and the inventory say: float32[c] each."""
+    expected = WEEK_HOURS * HOUR_MIN / history.interval_min[rows]
+    came = history.count[rows, -WEEK_HOURS:].sum(axis=1, dtype=np.int64)
+    known = np.count_nonzero(np.isfinite(history.mean[rows, -HISTORY_HOURS:]), axis=1)
+    return {
+        "known_share": (known / HISTORY_HOURS).astype(np.float32),
+        "data_coverage_7d": np.minimum(came / expected, 1).astype(np.float32),
+        "age_h": ((history.end - history.created_at[rows]) / HOUR_MIN).astype(np.float32),
+        "vcpus": history.vcpus[rows],
+    }
 
 
-def _ranks(values: Floats) -> Floats:
-    """Rank of each lead's slot within the day (the first 24 leads), 0 to 1; NaN where the value is a gap."""
-    order = values[:, :DAY_HOURS].argsort(axis=1, kind="stable")
-    ranks = np.empty(order.shape, np.float32)
-    np.put_along_axis(ranks, order, np.float32(1 / (DAY_HOURS - 1)) * np.arange(DAY_HOURS, dtype=np.float32)[None], 1)
-    return np.where(np.isnan(values), np.float32(np.nan), ranks[:, SLOT_OF_LEAD])
-
-
-def _calendar(history: History) -> dict[str, npt.NDArray[np.float32]]:
-    """Lead, and local hour and weekday of each target hour: float32[1, HOURS] and float32[n, HOURS]."""
-    minutes = history.end + HOUR_MIN * np.arange(HOURS, dtype=np.int64)
+def _calendar(X: Floats, history: History) -> None:
+    """Local hour and weekday of the first hour to come."""
     zones, zone_of_vm = np.unique(np.array(history.timezones, dtype=np.str_), return_inverse=True)
-    local = np.array([minutes + utc_offsets_min(str(zone), minutes) for zone in zones], dtype=np.int64)
-    local = local.reshape(-1, HOURS)[zone_of_vm]
-    return {
-        "lead_h": np.arange(HOURS, dtype=np.float32)[None],
-        "local_hour_h": (local % DAY_MIN / HOUR_MIN).astype(np.float32),
-        "local_weekday": ((local // DAY_MIN + MONDAY_OFFSET) % 7).astype(np.float32),
-    }
+    first = np.array([history.end])
+    local = np.array([(first + utc_offsets_min(str(zone), first))[0] for zone in zones], dtype=np.int64)[zone_of_vm]
+    X[:, FEATURES.index("local_hour_h")] = local % DAY_MIN / HOUR_MIN
+    X[:, FEATURES.index("local_weekday")] = (local // DAY_MIN + EPOCH_WEEKDAY) % 7
+
+
+def _hosts(X: Floats, history: History) -> None:
+    """The host's column, NaN where no host is known."""
+    own = X[:, FEATURES.index("last_3h_spreads")]
+    told = (history.host >= 0) & ~np.isnan(own)
+    column = np.full(len(X), np.nan, np.float32)
+    if told.any():
+        total = np.bincount(history.host[told], weights=own[told])
+        count = np.bincount(history.host[told])
+        column[told] = (total / np.maximum(count, 1))[history.host[told]]
+    X[:, FEATURES.index("host_spreads")] = column
+
+
+def _chunks(n: int) -> Iterator[slice]:
+    return (slice(start, min(start + CHUNK_VMS, n)) for start in range(0, n, CHUNK_VMS))

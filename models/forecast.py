@@ -75,7 +75,8 @@ class History:
 
     mean: float32[n, h], hourly mean in percent, NaN = gap; column j is the hour that starts at end - (h - j) * 60.
     count: uint8[n, h], samples behind each mean. interval_min: uint8[n], the declared interval.
-    vcpus: float32[n], NaN = unknown. kind: int32[n], a code of (size, cluster). timezones: names, one a VM.
+    vcpus: float32[n], NaN = unknown. kind: int32[n], a code of (size, cluster); host: int32[n], one of the host, -1 =
+    unknown. created_at: int64[n], when the life began. timezones: names, one a VM.
     shape: int8[n, 288] and scale: float32[n, 24], the day's 5-minute profile: in the 5-minute step s of the UTC day the
     load stands shape[:, s] / 127 * scale[:, s // 12] points above its hour's mean; scale 0 = not known yet.
     """
@@ -86,6 +87,8 @@ class History:
     interval_min: npt.NDArray[np.uint8]
     vcpus: Floats
     kind: npt.NDArray[np.int32]
+    host: npt.NDArray[np.int32]
+    created_at: npt.NDArray[np.int64]
     timezones: tuple[str, ...]
     shape: npt.NDArray[np.int8]
     scale: Floats
@@ -93,11 +96,16 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """mean, p50, p90: float32[n, HOURS] in percent, from `History.end` on; NaN where a forecaster can say nothing."""
+    """mean, p50, p90: float32[n, HOURS] in percent, from `History.end` on; NaN where a forecaster can say nothing.
+
+    rank: float32[n, HOURS], what the choice of a window goes by, the lower the quieter; in percent, but only its order
+    and its distances within a VM mean something (a point of it weighs as a point of load inside an hour).
+    """
 
     mean: Floats
     p50: Floats
     p90: Floats
+    rank: Floats
 
 
 class Forecaster(Protocol):
@@ -134,6 +142,8 @@ def take_vms(history: History, rows: npt.NDArray[np.int64]) -> History:
         interval_min=history.interval_min[rows],
         vcpus=history.vcpus[rows],
         kind=history.kind[rows],
+        host=history.host[rows],
+        created_at=history.created_at[rows],
         timezones=tuple(history.timezones[row] for row in rows),
         shape=history.shape[rows],
         scale=history.scale[rows],

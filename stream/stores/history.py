@@ -54,7 +54,7 @@ def read_history(series: Series, vms: Sequence[Vm], end: Minute, hours: int) -> 
     """The `hours` hours before `end`, a whole hour, of every VM, in their order.
 
     NaN are hours before the VM's first placement, and those that began before its regime did (a resize starts one).
-    `kind` is a code, local to this call, of cluster and size: vcpus to the next power of two. Hours of the day profile
+    `kind` is a code, local to this call, of cluster and size: vcpus to the next power of two; so is `host`. Hours of the day profile
     that the current placement's block does not know yet come from the previous placement's.
     """
     span = Span(end - hours * HOUR_MIN, end)
@@ -74,6 +74,8 @@ def read_history(series: Series, vms: Sequence[Vm], end: Minute, hours: int) -> 
         interval_min=np.fromiter((vm.life.interval_min for vm in vms), np.uint8, len(vms)),
         vcpus=vcpus,
         kind=_kinds(vcpus, [vm.life.cluster for vm in vms]),
+        host=_codes([vm.current.host for vm in vms]),
+        created_at=np.fromiter((vm.life.created_at for vm in vms), np.int64, len(vms)),
         timezones=tuple(vm.life.policy.timezone for vm in vms),
         shape=shape,
         scale=scale,
@@ -154,12 +156,16 @@ def _merge(mean: Floats, count: Counts, new_mean: Floats, new_count: Counts, ste
     return merged, total
 
 
+def _codes(names: Sequence[str]) -> npt.NDArray[np.int32]:
+    """A code from 0 up for each name; the empty name, which nobody knows, is -1."""
+    known: dict[str, int] = {}
+    return np.fromiter((known.setdefault(name, len(known)) if name else -1 for name in names), np.int32, len(names))
+
+
 def _kinds(vcpus: Floats, clusters: Sequence[str]) -> npt.NDArray[np.int32]:
     """A code from 0 up for each (cluster, vcpus to the next power of two); unknown vcpus are a size of their own."""
-    known: dict[str, int] = {}
-    cluster = np.fromiter((known.setdefault(name, len(known)) for name in clusters), np.int64, len(clusters))
     size = np.nan_to_num(np.ceil(np.log2(np.maximum(vcpus, 1))), nan=-1).astype(np.int64)
-    pairs = cluster * 1024 + size  # log2 of a float32 is at most 128
+    pairs = _codes(clusters) * np.int64(1024) + size  # log2 of a float32 is at most 128
     codes: Ints = np.unique(pairs, return_inverse=True)[1]
     return codes.astype(np.int32)
 

@@ -24,6 +24,8 @@ def history_of(mean: npt.ArrayLike, end: int = END, timezones: Sequence[str] = (
         interval_min=np.ones(n, np.uint8),
         vcpus=np.full(n, 2, np.float32),
         kind=np.array(kind or [0] * n, np.int32),
+        host=np.full(n, -1, np.int32),
+        created_at=np.full(n, end - values.shape[1] * 60, np.int64),
         timezones=tuple(timezones) or ("UTC",) * n,
         shape=np.zeros((n, 288), np.int8),
         scale=np.zeros((n, 24), np.float32),

@@ -1,0 +1,113 @@
+"""The student: vector-leaf trees that answer for a VM's whole record at once, taught by what the teachers say of it.
+
+Teachers are asked hour by hour and head by head; a student walks each tree once a VM for every hour and every head.
+Its leaves hold a few numbers, the principal components of all that the teachers said, and a table turns these into
+hours: the heads share what they have in common, and trees of a few outputs are quick to train.
+
+Source: Hinton, Vinyals & Dean, "Distilling the knowledge in a neural network" (2015), with regression trees.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xgboost as xgb
+
+from models.features import CHUNK_VMS, FEATURES, Seen
+from models.forecast import HOURS, Floats
+from models.rank import standardised
+from models.xgb_teachers import HEADS, Effort
+
+COMPONENTS = 16
+MAX_BIN = 64
+ROUNDS = 80
+PARAMS = {
+    "multi_strategy": "multi_output_tree",
+    "tree_method": "hist",
+    "max_bin": MAX_BIN,
+    "max_depth": 6,
+    "eta": 0.1,
+    "subsample": 0.7,
+    "colsample_bytree": 0.5,
+    "verbosity": 0,
+}
+RANK = HEADS.index("rank")
+TREES_FILE, TABLE_FILE = "student.ubj", "student.npz"
+UBJ_START = b"{L"  # without it XGBoost 3.2 may abort the process (an empty file does)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Student:
+    """booster: COMPONENTS outputs a VM; basis: float32[COMPONENTS, outputs]; middle: float32[outputs].
+
+    outputs = len(HEADS) * HOURS. follow: how much of the floor's own order the rank takes over.
+    """
+
+    booster: xgb.Booster
+    basis: Floats
+    middle: Floats
+    follow: float
+
+
+def distil(seen: Seen, said: Floats, effort: Effort) -> Student:
+    """Learn from float32[n, len(HEADS), HOURS] of `opinions` about the VMs of `seen`; no gap in `said` or the floor."""
+    order = standardised(seen.floor)
+    follow = float((said[:, RANK] * order).mean() / np.maximum((order * order).mean(), 1e-9))
+    left = said.copy()
+    left[:, RANK] -= follow * order
+    scale = np.maximum(left.std(axis=(0, 2)), 1e-6)[None, :, None].astype(np.float32)  # heads count alike
+    flat = (left / scale).reshape(len(left), -1)
+    middle = flat.mean(axis=0)
+    _, vectors = np.linalg.eigh(np.cov(flat, rowvar=False))
+    components = vectors[:, ::-1][:, :COMPONENTS].astype(np.float32)
+    target = (flat - middle) @ components
+    unit = np.float32(max(float(target[:, 0].std()), 1e-6))
+    data = xgb.QuantileDMatrix(
+        seen.X, target / unit, feature_names=list(FEATURES), max_bin=MAX_BIN, nthread=effort.threads
+    )
+    machine = {"seed": effort.seed, "nthread": effort.threads, "device": effort.device}
+    booster = xgb.train({**PARAMS, **machine}, data, ROUNDS)
+    spread_out = np.repeat(scale.reshape(-1), HOURS)
+    return Student(booster, components.T * unit * spread_out, middle * spread_out, follow)
+
+
+def recite(student: Student, seen: Seen) -> Floats:
+    """What the student says: float32[n, len(HEADS), HOURS], in the units of `opinions`; NaN where the floor is."""
+    n = len(seen.X)
+    codes = student.booster.inplace_predict(seen.X).reshape(n, COMPONENTS)
+    said = np.empty((n, len(HEADS) * HOURS), np.float32)
+    for start in range(0, n, CHUNK_VMS):
+        rows = slice(start, start + CHUNK_VMS)
+        out = said[rows]
+        out[:] = student.middle
+        for k in range(COMPONENTS):  # not BLAS: a VM's bytes must not depend on its place among the others
+            out += codes[rows, k, None] * student.basis[k]
+    heads = said.reshape(n, len(HEADS), HOURS)
+    heads[:, RANK] += np.float32(student.follow) * standardised(seen.floor)
+    heads[np.isnan(seen.floor[:, 0])] = np.nan
+    return heads
+
+
+def to_files(student: Student) -> dict[str, bytes]:
+    """The trees as UBJ and the table as NPZ: what `from_files` reads."""
+    table = io.BytesIO()
+    np.savez(table, basis=student.basis, middle=student.middle, follow=np.float64(student.follow))
+    return {TREES_FILE: bytes(student.booster.save_raw("ubj")), TABLE_FILE: table.getvalue()}
+
+
+def from_files(files: Mapping[str, bytes], *, threads: int, device: str = "cpu") -> Student:
+    """The student that `to_files` wrote. KeyError, ValueError, OSError or XGBoostError where they are something else."""
+    data = files[TREES_FILE]
+    if not data.startswith(UBJ_START):
+        raise ValueError(f"{TREES_FILE} of {len(data)} bytes that are not UBJ")
+    booster = xgb.Booster(model_file=bytearray(data))
+    booster.set_param({"nthread": threads, "device": device})
+    with np.load(io.BytesIO(files[TABLE_FILE]), allow_pickle=False) as table:
+        student = Student(booster, table["basis"], table["middle"], float(table["follow"]))
+    outputs = len(HEADS) * HOURS
+    if student.basis.shape != (COMPONENTS, outputs) or student.middle.shape != (outputs,):
+        raise ValueError(f"{TABLE_FILE} with a basis of {student.basis.shape} and a middle of {student.middle.shape}")
+    return student
