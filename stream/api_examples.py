@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from stream.api_models import (
-    ChosenOut,
     FleetAnswer,
     FleetHour,
     FleetWindowsAnswer,
     ForecastAnswer,
     HistoryAnswer,
-    JudgementOut,
-    JudgementsAnswer,
     PlacementOut,
     PolicyOut,
     ReasonCount,
@@ -25,8 +22,8 @@ from stream.api_models import (
     WindowAnswer,
     WindowOut,
     WindowsAnswer,
-    YesterdayAnswer,
 )
+from stream.api_models_judged import ChosenOut, JudgementOut, JudgementsAnswer, YesterdayAnswer
 
 _STANDING = Standing(
     vm_id="vm-0042",

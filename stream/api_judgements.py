@@ -15,7 +15,7 @@ from models.minutes import DAY_MIN, STEP_MIN, Minute, Span, format_iso
 from models.score import window_regret
 from stream.api_deps import State, StateIn, VmId, known_subject
 from stream.api_examples import JUDGEMENTS_EXAMPLE, YESTERDAY_EXAMPLE, example
-from stream.api_models import ChosenOut, JudgementOut, JudgementsAnswer, YesterdayAnswer
+from stream.api_models_judged import ChosenOut, JudgementOut, JudgementsAnswer, YesterdayAnswer
 from stream.judging import Judged, Measure, judge_row
 from stream.problems import PROBLEMS
 from stream.stores.judgements import JudgedRun, Judgement, read_judged
@@ -118,20 +118,21 @@ def _answer(vm_id: str, run: JudgedRun, row: ForecastRow, judged: Judged) -> Yes
     record, verdict = row.records[judged.slots[0]], judged.verdicts
     reason, best_start = Reason(int(record["reason"])), int(verdict.best_start[0])
     regret = window_regret(verdict.chosen, verdict.best, verdict.mean).macro
-    return _nothing(vm_id, run.first_minute, "").model_copy(
-        update={
-            "model": row.model,
-            "rung": Rung(int(record["rung"])).name.lower(),
-            "reason": reason.name if reason else None,
-            "detail": _in_words(record, verdict, regret),
-            "chosen": None if record["best"] == NO_START else _chosen(run, record, judged),
-            "best_start": None if best_start == NO_START else format_iso(run.first_minute + best_start * STEP_MIN),
-            "best_load_pct": _rounded(float(verdict.best[0]), 2),
-            "mean_load_pct": _rounded(float(verdict.mean[0]), 2),
-            "regret": _rounded(regret, 4),
-            "hours": int(verdict.hours[0]),
-            "hours_under_p90": int(verdict.under[0]),
-        }
+    return YesterdayAnswer(
+        vm_id=vm_id,
+        start=format_iso(run.first_minute),
+        end=format_iso(run.first_minute + DAY_MIN),
+        model=row.model,
+        rung=Rung(int(record["rung"])).name.lower(),
+        reason=reason.name if reason else None,
+        detail=_in_words(record, verdict, regret),
+        chosen=None if record["best"] == NO_START else _chosen(run, record, judged),
+        best_start=None if best_start == NO_START else format_iso(run.first_minute + best_start * STEP_MIN),
+        best_load_pct=_rounded(float(verdict.best[0]), 2),
+        mean_load_pct=_rounded(float(verdict.mean[0]), 2),
+        regret=_rounded(regret, 4),
+        hours=int(verdict.hours[0]),
+        hours_under_p90=int(verdict.under[0]),
     )
 
 

@@ -118,16 +118,14 @@ def judge_row(stores: Stores, measure: Measure, row: ForecastRow, vms: Iterable[
 
 
 def _tenants(row: ForecastRow, vms: Iterable[Vm]) -> dict[int, Vm]:
-    """Whose the row's records are, by slot: of the life that had the slot when they were made."""
+    """Whose the row's records are, by slot: a VM may have come to the block since, or gone from it."""
     created_at, known = row.records["created_at"].tolist(), (row.records["reason"] != Reason.UNKNOWN).tolist()
-    here = [
-        (place.from_minute, place.slot, vm)
+    return {
+        place.slot: vm
         for vm in vms
         for place in vm.placements
-        if place.block == row.block and place.from_minute <= row.made_at
-    ]
-    here.sort(key=lambda tenure: tenure[:2])  # the newest tenure of a slot is the last
-    return {slot: vm for _, slot, vm in here if known[slot] and created_at[slot] == vm.life.created_at}
+        if place.block == row.block and known[place.slot] and created_at[place.slot] == vm.life.created_at
+    }
 
 
 def _offered(row: ForecastRow, policies: Sequence[Policy], minutes: int) -> npt.NDArray[np.bool_]:
