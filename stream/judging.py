@@ -21,7 +21,7 @@ from models.forecast import STARTS, Floats, Reason, Rung
 from models.judge import Standing, Terms, Verdicts, judge, summarize, under_p90, window_weights
 from models.live_shift import CELLS, Tally, refreshed, tally
 from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, Span
-from models.window import RECORD_MIN, allowed_starts
+from models.quiet import RECORD_MIN, allowed_starts
 from stream.forecasting import steps_ahead
 from stream.stores.history import read_means
 from stream.stores.judgements import KEPT_MIN, JudgedRun, Judgement, keep_judged, read_judged, shift_in_force
