@@ -10,13 +10,14 @@ from starlette.responses import Response
 
 from models.errors import StoreError
 from models.forecast import Reason, Rung
-from stream import api_fleet, api_series, api_vms, api_windows
+from stream import api_fleet, api_judgements, api_series, api_vms, api_windows
 from stream.api_deps import Deps, State, StateIn
 from stream.api_models import Health
 from stream.assets import add_page
 from stream.edge import edged
-from stream.metrics import CONTENT_TYPE, exposition, measured, new_metrics, set_counts
+from stream.metrics import CONTENT_TYPE, exposition, measured, new_metrics, set_counts, set_judged
 from stream.problems import PROBLEMS, add_handlers, as_problem_json
+from stream.stores.judgements import newest_judgements, read_judged
 from stream.summary import Summaries, Summary
 
 __all__ = ["Deps", "create_app"]
@@ -42,8 +43,9 @@ def create_app(deps: Deps) -> FastAPI:
     )
     app.state.zhuge = State(deps, Summaries(deps.stores.forecasts, deps.limits.stale_after_min), metrics)
     add_handlers(app)
-    for part in (api_windows.router, api_vms.router, api_series.router, api_fleet.router, router):
-        app.include_router(part)
+    for part in (api_windows, api_vms, api_series, api_judgements, api_fleet):
+        app.include_router(part.router)
+    app.include_router(router)
     add_page(app)
     describe = app.openapi
     app.openapi = lambda: as_problem_json(describe())  # type: ignore[method-assign]
@@ -77,9 +79,10 @@ def readyz(state: StateIn) -> Health:
 
 @router.get("/metrics", operation_id="getMetrics", summary="Prometheus metrics", response_class=Response)
 def metrics(state: StateIn) -> Response:
-    """Requests by route and code, their latency, and the state of the fleet."""
+    """Requests by route and code, their latency, the state of the fleet, and how its newest judged day went."""
     minute = state.now()
     _set_fleet(state, state.summaries.at(minute), minute)
+    set_judged(state.metrics, newest_judgements(read_judged(state.deps.stores.control)))
     return Response(exposition(state.metrics), media_type=CONTENT_TYPE)
 
 

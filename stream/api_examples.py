@@ -23,6 +23,7 @@ from stream.api_models import (
     WindowOut,
     WindowsAnswer,
 )
+from stream.api_models_judged import ChosenOut, JudgementOut, JudgementsAnswer, YesterdayAnswer
 
 _STANDING = Standing(
     vm_id="vm-0042",
@@ -121,6 +122,52 @@ FLEET_WINDOWS_EXAMPLE = FleetWindowsAnswer(
     model="set-000003",
     hours=[FleetHour(start="2026-03-10T12:00Z", windows=31, window_load_pct=4.2, fleet_load_pct=17.9)],
     without_window=100,
+)
+
+JUDGEMENTS_EXAMPLE = JudgementsAnswer(
+    judgements=[
+        JudgementOut(
+            start="2026-03-09T06:00Z",
+            end="2026-03-10T06:00Z",
+            judged_at="2026-03-10T07:03Z",
+            model="set-000003",
+            rung="champion",
+            minutes=10,
+            vms=1_900,
+            vm_days=1_712,
+            regret_macro=0.31,
+            regret_pooled=0.24,
+            interval_coverage=0.903,
+            confidence_said=0.962,
+            confidence_observed=0.958,
+            mae_pct=2.04,
+        )
+    ]
+)
+YESTERDAY_EXAMPLE = YesterdayAnswer(
+    vm_id="vm-0042",
+    start="2026-03-09T06:00Z",
+    end="2026-03-10T06:00Z",
+    model="set-000003",
+    rung="champion",
+    reason=None,
+    detail="Chosen 3.4 %, at best 2.9 %, the day's mean 17.9 %.",
+    chosen=ChosenOut(
+        start="2026-03-09T18:35Z",
+        end="2026-03-09T18:45Z",
+        minutes=10,
+        expected_load_pct=3.25,
+        load_pct=3.4,
+        confidence=0.9848,
+        max_load_pct=80.0,
+        within_max_load=True,
+    ),
+    best_start="2026-03-09T19:20Z",
+    best_load_pct=2.9,
+    mean_load_pct=17.9,
+    regret=0.0333,
+    hours=24,
+    hours_under_p90=23,
 )
 
 

@@ -54,6 +54,15 @@ class Client:
         """The stored means of one VM: `step` 5m or 1h, `start`, `to`."""
         return self._ask("GET", f"/v1/vms/{_path(vm_id)}/history", params=_named(span))
 
+    def yesterday(self, vm_id: str) -> Answer:
+        """What became of one VM's window of the newest judged day."""
+        return self._ask("GET", f"/v1/vms/{_path(vm_id)}/yesterday")
+
+    def judgements(self, **question: int) -> list[Answer]:
+        """What became of the logged forecasts, by day, model and rung, the newest first; `limit` days."""
+        found: list[Answer] = self._ask("GET", "/v1/judgements", params=question)["judgements"]
+        return found
+
     def fleet(self) -> Answer:
         """The fleet in one look."""
         return self._ask("GET", "/v1/fleet")

@@ -186,6 +186,7 @@ def forecast(front: Front, train_first: bool) -> None:
             raise StoreError(
                 "fleet", expected="VMs in the store", got="none", remedy="Feed it first: zhuge replay or zhuge demo."
             )
+        fleet.judge(now)
         for name in ("vms", "forecasts", "windows"):
             click.echo(f"{name}: {getattr(outcome, name)}")
         for reason, count in sorted(outcome.refused.items()):

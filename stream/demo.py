@@ -97,13 +97,31 @@ def prepare(trace: Trace, fleet: Fleet, train: Train) -> tuple[Replay, float]:
     reached = clock_now(control, 0.0)  # an earlier run may have gone on live: then this one goes on from there
     now = max(end + fleet.settings.ingest.close_delay_min, reached)
     replay = Replay(trace, fleet)
+    _log_yesterday(replay, fleet, now, reached)
     replay.run_to(max(end, reached), "minutes into means")
     _train_once(fleet, train, floor_to(now, HOUR_MIN) - HOUR_MIN)
     began_s = time.monotonic()
     replay.close_hour(now)
     with bar("forecasts and windows") as update:
         fleet.forecast(now, lambda done, of: update(done / of, f"{done:,} VMs"))
-    return replay, time.monotonic() - began_s
+    took_s = time.monotonic() - began_s
+    fleet.judge(now)
+    return replay, took_s
+
+
+def _log_yesterday(replay: Replay, fleet: Fleet, now: Minute, reached: Minute) -> None:
+    """Stop at the last hour whose day is over by `now` and forecast from there, so that there are windows to judge.
+
+    Nothing is trained by then: the lower rungs answer, as they would have. A replay that is past it goes on.
+    """
+    hour, control = fleet.last_settled_hour(now), fleet.stores.control
+    then = hour + fleet.settings.ingest.close_delay_min
+    if reached > hour or hour <= replay.trace.span.start:
+        return
+    replay.run_to(hour, "minutes into means, to yesterday")
+    replay.close_hour(then)
+    fleet.forecast(then)
+    write_clock(control, Clock())
 
 
 def _train_once(fleet: Fleet, train: Train, end: Minute) -> None:

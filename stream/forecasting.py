@@ -16,12 +16,14 @@ from models.forecast import (
     HISTORY_HOURS,
     NO_START,
     SHAPE_ONE,
+    Floats,
     Forecaster,
     History,
     Reason,
     Rung,
 )
 from models.ladder import Served, State, climb, state_of
+from models.live_shift import no_shift, shift_p90
 from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, ceil_to
 from models.quiet import allowed_starts, default_starts, quietness
 from stream.stores.history import read_history
@@ -35,7 +37,8 @@ GROUP_BLOCKS = 16  # 40,000 VMs at a time: their history and features stay withi
 class Plan:
     """What to forecast with, and for when: from `end` (start of the first open hour), as of `now`.
 
-    forecasters: highest rung first. `model` is the name of the set in force. `minutes`: length of the default window.
+    forecasters: highest rung first. `model` is the name of the set in force, `shift` how far live forecasts have moved
+    its P90 (`models.live_shift`). `minutes`: length of the default window.
     """
 
     forecasters: Sequence[Forecaster]
@@ -45,6 +48,7 @@ class Plan:
     stale_after_min: int = 180
     minutes: int = 10
     log_every_h: int = 6
+    shift: Floats = field(default_factory=no_shift)
 
     @property
     def logged(self) -> bool:
@@ -90,6 +94,7 @@ def _records(stores: Stores, plan: Plan, vms: list[Vm], outcome: Outcome) -> npt
     state = state_of(history)
     served = climb(history, plan.forecasters, state, plan.now, plan.stale_after_min)
     _mark_newborn(vms, plan, state, served)
+    _shift_champion(served, plan.shift)
     records = pack(history, state, served)
     records["created_at"] = [vm.life.created_at for vm in vms]
     records["best"] = _best(plan, vms, records)
@@ -101,6 +106,12 @@ def _mark_newborn(vms: list[Vm], plan: Plan, state: State, served: Served) -> No
     """A VM too young to have had a whole hour is not one without data."""
     young = np.array([vm.life.created_at > plan.end - HOUR_MIN for vm in vms])
     served.reason[young & (state.hours == 0)] = Reason.SHORT_HISTORY
+
+
+def _shift_champion(served: Served, shift: Floats) -> None:
+    """What was learned from the champion's forecasts is true of no other rung."""
+    rows, made = np.flatnonzero(served.rung == Rung.CHAMPION), served.prediction
+    made.p90[rows] = shift_p90(made.p50[rows], made.p90[rows], made.mean[rows].mean(axis=1), shift)
 
 
 def pack(history: History, state: State, served: Served) -> npt.NDArray[np.void]:
@@ -129,8 +140,7 @@ def _inside_pct(history: History) -> npt.NDArray[np.float32]:
 
 def _best(plan: Plan, vms: list[Vm], records: npt.NDArray[np.void]) -> npt.NDArray[np.uint16]:
     """Start of each VM's default window within 24 hours, outside of its own blackout hours."""
-    first_step = (ceil_to(max(plan.now, plan.end), STEP_MIN) - plan.end) // STEP_MIN
-    last_step = (plan.now + DAY_MIN - plan.end) // STEP_MIN
+    first_step, last_step = steps_ahead(plan.end, plan.now)
     steps = -(-plan.minutes // STEP_MIN)
     best = np.full(len(vms), NO_START, dtype=np.uint16)
     by_policy: dict[tuple[str, tuple[str, ...], bool], list[int]] = defaultdict(list)
@@ -142,6 +152,11 @@ def _best(plan: Plan, vms: list[Vm], records: npt.NDArray[np.void]) -> npt.NDArr
             best[members] = default_starts(records["quiet"][members], allowed, steps, first_step, last_step)
     best[records["rung"] == Rung.REFUSED] = NO_START
     return best
+
+
+def steps_ahead(end: Minute, now: Minute) -> tuple[int, int]:
+    """The 5-minute steps [first, last) of a record from `end` on in which a window chosen at `now` may lie."""
+    return (ceil_to(max(now, end), STEP_MIN) - end) // STEP_MIN, (now + DAY_MIN - end) // STEP_MIN
 
 
 def _hours(policy: Policy) -> tuple[str, tuple[str, ...], bool]:

@@ -14,7 +14,7 @@ from stream.kafka import topics_of
 from stream.live import Fleet
 from stream.opened import opened
 from stream.outbox import Outbox
-from stream.runs import Runs, forecast_after, overdue
+from stream.runs import Runs, forecast_after, judge_after, overdue
 from stream.settings import Settings
 from stream.sources import connection_of
 from stream.worker import Agent, agents_app, ask_brokers, run, until_topics_are_there
@@ -66,3 +66,4 @@ def _measured(fleet: Fleet, end: Minute, metrics: ForecastMetrics) -> None:
         metrics.ran("failed", time.monotonic() - began_s)
         raise
     metrics.ran("ok", time.monotonic() - began_s)
+    judge_after(fleet, end)

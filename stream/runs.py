@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from models.errors import BadInput, StoreError
+from models.errors import BadInput, StoreError, ZhugeError
 from models.minutes import HOUR_MIN, Minute, floor_to
 from stream.clock import newest_minute, read_clock, watermarks
 from stream.clock import now as clock_now
@@ -105,11 +105,10 @@ def forecast_after(fleet: Fleet, end: Minute) -> None:
 
     (Their event is sent before the watermark is committed that a clock may follow.)
     """
-    control, settings = fleet.stores.control, fleet.settings
-    now = max(clock_now(control, time.time()), end + settings.ingest.close_delay_min)
+    now = _now_after(fleet, end)
     began_s = time.monotonic()
     outcome = fleet.forecast(now)
-    _note_through(control, fleet.first_open_hour(now))
+    _note_through(fleet.stores.control, fleet.first_open_hour(now))
     log.info(
         "forecast %d of %d VMs, %d with a window",
         outcome.forecasts,
@@ -117,6 +116,22 @@ def forecast_after(fleet: Fleet, end: Minute) -> None:
         outcome.windows,
         extra={"end": fleet.first_open_hour(now), "took_s": round(time.monotonic() - began_s, 3)},
     )
+
+
+def judge_after(fleet: Fleet, end: Minute) -> None:
+    """Judge what is due after a run for `end`; where that cannot be done now, it is after the next one."""
+    began_s = time.monotonic()
+    try:
+        runs = fleet.judge(_now_after(fleet, end))
+    except ZhugeError as error:
+        log.warning("yesterday's forecasts are not judged yet: %s", error)
+    else:
+        if runs:
+            log.info("judged %d runs", runs, extra={"took_s": round(time.monotonic() - began_s, 3)})
+
+
+def _now_after(fleet: Fleet, end: Minute) -> Minute:
+    return max(clock_now(fleet.stores.control, time.time()), end + fleet.settings.ingest.close_delay_min)
 
 
 def check_closed(fleet: Fleet, end: Minute) -> None:

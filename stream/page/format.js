@@ -6,6 +6,8 @@ export const pct = (value, digits = 1) => (value === null ? DASH : `${value.toFi
 
 export const share = (value, digits = 1) => pct(value === null ? null : value * 100, digits);
 
+export const ratio = (value) => (value === null ? DASH : value.toFixed(2));
+
 export const whole = (value) => (value === null ? DASH : value.toLocaleString('en-US'));
 
 export const millis = (iso) => Date.parse(iso);

@@ -4,6 +4,7 @@ import { get } from '/page/api.js';
 import { startCharts } from '/page/chart.js';
 import { trouble } from '/page/dom.js';
 import { renderFleet, renderHours, renderLost } from '/page/fleet.js';
+import { renderJudged } from '/page/judged.js';
 import { startSearch } from '/page/search.js';
 import { refreshVm, showVm } from '/page/vm.js';
 
@@ -19,12 +20,14 @@ async function poll() {
   polling = true;
   clearTimeout(timer);
   try {
-    const [state, hours] = await Promise.all([get('/v1/fleet'), get('/v1/fleet/windows')]);
+    const [state, hours, { judgements }] = await Promise.all([
+      get('/v1/fleet'), get('/v1/fleet/windows'), get('/v1/judgements', { limit: '1' })]);
     const isFirst = fleet === null;
-    fleet = state;
+    fleet = { ...state, judged: judgements[0]?.start ?? null };
     trouble('trouble', null);
     renderFleet(state);
     renderHours(hours);
+    renderJudged(judgements);
     await (isFirst ? showFirst() : refreshVm(fleet));
   } catch (error) {
     renderLost();

@@ -4,6 +4,7 @@ import { get, vmPath } from '/page/api.js';
 import { drawForecast, drawHistory, drawWindows } from '/page/chart.js';
 import { $, el, say, trouble } from '/page/dom.js';
 import { age, clockTime, dayTime, knownZone, pct, share, whole, words } from '/page/format.js';
+import { renderYesterday } from '/page/judged.js';
 
 const K = 4;
 const BREAKS = { deadline: 'the deadline', blackout: 'blackout hours', max_load: 'the load limit', opt_out: 'the opt-out' };
@@ -18,15 +19,16 @@ export async function showVm(id, fleet) {
 
 export async function refreshVm(fleet) {
   const mine = shown;
-  const version = `${fleet.made_at} ${fleet.data_through}`;
+  const version = `${fleet.made_at} ${fleet.data_through} ${fleet.judged}`;
   if (mine.id === null || mine.missing === version) return; // one that nobody knows is looked for when there is news
   const isNew = version !== mine.drawn;
   try {
     const vm = await get(vmPath(mine.id));
-    const [answer, forecast, history] = await Promise.all([
+    const [answer, forecast, history, yesterday] = await Promise.all([
       get(vmPath(mine.id, '/window'), { k: String(K) }),
       isNew ? get(vmPath(mine.id, '/forecast')) : null,
       isNew ? get(vmPath(mine.id, '/history')) : null,
+      isNew ? get(vmPath(mine.id, '/yesterday')) : null,
     ]);
     if (mine !== shown) return; // another VM was chosen meanwhile
     trouble('vm-trouble', null);
@@ -34,6 +36,7 @@ export async function refreshVm(fleet) {
     if (isNew) {
       drawHistory(history);
       drawForecast(forecast);
+      renderYesterday(yesterday, knownZone(vm.policy.timezone));
       mine.drawn = version;
     }
     drawWindows(windowsOf(answer), answer.flagged, fleet.now);

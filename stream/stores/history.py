@@ -84,8 +84,13 @@ def read_history(series: Series, vms: Sequence[Vm], end: Minute, hours: int) -> 
 
 def read_steps(series: Series, vm: Vm, step_min: int, span: Span) -> tuple[Floats, Counts]:
     """One VM's mean float32[steps] (NaN = gap) and count uint8[steps] over `span`, its earlier sizes included."""
-    mean, count = _patched(series, _pieces([vm], step_min), 1, step_min, span)
+    mean, count = read_means(series, [vm], step_min, span)
     return mean[0], count[0]
+
+
+def read_means(series: Series, vms: Sequence[Vm], step_min: int, span: Span) -> tuple[Floats, Counts]:
+    """Each VM's mean float32[n, steps] (NaN = gap) and count uint8[n, steps] over `span`, as `read_steps`."""
+    return _patched(series, _pieces(vms, step_min), len(vms), step_min, span)
 
 
 def _pieces(vms: Sequence[Vm], step_min: int) -> _Pieces:

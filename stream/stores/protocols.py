@@ -170,8 +170,8 @@ class Forecasts(Protocol):
         """Every block's latest, by block."""
         ...
 
-    def logged(self, span: Span) -> Iterator[ForecastRow]:
-        """Logged rows whose first_minute lies in `span`, by (first_minute, block)."""
+    def logged(self, span: Span, blocks: Sequence[int] | None = None) -> Iterator[ForecastRow]:
+        """Logged rows (of these blocks) whose first_minute lies in `span`, by (first_minute, block)."""
         ...
 
 

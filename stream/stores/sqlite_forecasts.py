@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -24,6 +25,9 @@ _HEAD = "SELECT first_minute, made_at, model FROM forecast_latest WHERE block = 
 _LATEST = "SELECT block, first_minute, made_at, model, records FROM forecast_latest ORDER BY block"
 _LOGGED = """SELECT block, first_minute, made_at, model, records FROM forecast_log
     WHERE first_minute >= ? AND first_minute < ? ORDER BY first_minute, block, model"""
+_LOGGED_OF = """SELECT block, first_minute, made_at, model, records FROM forecast_log
+    WHERE first_minute >= ? AND first_minute < ? AND block IN (SELECT value FROM json_each(?))
+    ORDER BY first_minute, block, model"""
 
 
 class SqliteForecasts:
@@ -67,10 +71,11 @@ class SqliteForecasts:
             for row in connection.execute(_LATEST):
                 yield _row(*row)
 
-    def logged(self, span: Span) -> Iterator[ForecastRow]:
+    def logged(self, span: Span, blocks: Sequence[int] | None = None) -> Iterator[ForecastRow]:
         """See the protocol."""
+        query, values = (_LOGGED, span) if blocks is None else (_LOGGED_OF, (*span, json.dumps(list(blocks))))
         with self._database.read() as connection:
-            for row in connection.execute(_LOGGED, span):
+            for row in connection.execute(query, values):
                 yield _row(*row)
 
 

@@ -169,6 +169,7 @@ def test_the_description_is_complete(app: FastAPI) -> None:
     paths = got(app, "/openapi.json")["paths"]
     assert set(paths) == {
         *(f"/v1/vms{rest}" for rest in ("", "/{vm_id}", "/{vm_id}/window", "/{vm_id}/forecast", "/{vm_id}/history")),
+        *("/v1/vms/{vm_id}/yesterday", "/v1/judgements"),
         *("/v1/windows", "/v1/fleet", "/v1/fleet/windows", "/healthz", "/readyz", "/metrics"),
     }
     operations = {(path, method): told for path, one in paths.items() for method, told in one.items()}

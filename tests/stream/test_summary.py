@@ -43,7 +43,7 @@ class Kept:
     def get(self, places: Sequence[tuple[int, int]]) -> list[OneForecast | None]:
         raise NotImplementedError
 
-    def logged(self, span: Span) -> Iterator[ForecastRow]:
+    def logged(self, span: Span, blocks: Sequence[int] | None = None) -> Iterator[ForecastRow]:
         raise NotImplementedError
 
 

@@ -120,6 +120,9 @@ def test_the_log_is_read_by_first_minute_and_block_over_a_half_open_span(stores:
     stores.forecasts.put([forecast_row(b, m) for m in (120, 0, 60, 180) for b in (2, 1)], log=True)
     assert logged(stores, Span(60, 180)) == [(60, 1, "m"), (60, 2, "m"), (120, 1, "m"), (120, 2, "m")]
     assert logged(stores, Span(60, 60)) == []
+    of_blocks = [(row.first_minute, row.block) for row in stores.forecasts.logged(Span(60, 180), [2, 9, 2])]
+    assert of_blocks == [(60, 2), (120, 2)]
+    assert list(stores.forecasts.logged(Span(60, 180), [])) == []
 
 
 @pytest.mark.parametrize("records", [np.zeros(SLOTS - 1, FORECAST_DTYPE), np.zeros(SLOTS, np.uint8)])
