@@ -59,9 +59,9 @@ class Peer(NamedTuple):
 
 
 def built() -> Flink:
-    """PyFlink and its connector, built where they are not there yet. ServiceError where Java, Maven or a package is not.
+    """PyFlink and its connector, built where they are not there yet.
 
-    Some 700 MB on disk.
+    ServiceError where Java or Maven is missing, or the packages cannot be had.
     """
     need_java()
     jars = HOME.folder / "jars"

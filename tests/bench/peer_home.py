@@ -1,4 +1,4 @@
-"""Environments of the peers' own: each from a lock with hashes, under data/, and built again only where that changed."""
+"""Environments of the peers' own: each from a lock with hashes, under data/, built again only where that changed."""
 
 from __future__ import annotations
 
