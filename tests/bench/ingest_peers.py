@@ -7,9 +7,7 @@ hashes say the rest. Both stay under data/ and are built again only where a lock
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,12 +18,11 @@ from typing import NamedTuple
 from deploy.services.java import need_java, program, run
 from stream.kafka import Connection
 from tests.bench.lines import say
+from tests.bench.peer_home import PEERS, ROOT, building, home_of
 
-ROOT = Path(__file__).parents[2]
-PEERS = Path(__file__).parent / "peers"
-LOCK, POM = PEERS / "flink.txt", ROOT / "deploy" / "flink" / "pom.xml"
+POM = ROOT / "deploy" / "flink" / "pom.xml"
 MEANS, SINGLES = ROOT / "deploy" / "flink" / "means.sql", PEERS / "singles.sql"
-HOME = ROOT / "data" / "peers" / "flink"
+HOME = home_of("flink", POM)
 TAIL_LINES = 30
 
 
@@ -61,33 +58,18 @@ class Peer(NamedTuple):
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-TAIL_LINES:])
 
 
-def built(home: Path = HOME) -> Flink:
-    """PyFlink and its connector, built where they are not there yet. ServiceError where Java or Maven is missing.
+def built() -> Flink:
+    """PyFlink and its connector, built where they are not there yet.
 
-    CalledProcessError where the packages cannot be had.
+    ServiceError where Java or Maven is missing, or the packages cannot be had.
     """
     need_java()
-    python, jars = home / "venv" / "bin" / "python", home / "jars"
-    if not is_built(home):
-        say("building PyFlink's environment (once, some 700 MB on disk)")
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir(parents=True)
-        uv = Path(sys.executable).with_name("uv")
-        run([str(uv), "venv", "--quiet", "--python", sys.executable, str(home / "venv")])
-        run([str(uv), "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(LOCK)])
-        maven = [program("mvn"), "--quiet", "--batch-mode", "--file", str(POM), "dependency:copy-dependencies"]
-        run([*maven, f"-DoutputDirectory={jars}", "-DexcludeTransitive=true"])
-        _mark(home).touch()
-    return Flink(python, next(jars.glob("*.jar")))
-
-
-def is_built(home: Path = HOME) -> bool:
-    """Whether what `built` would build is there."""
-    return _mark(home).exists()
-
-
-def _mark(home: Path) -> Path:
-    return home / f"built-{hashlib.sha256(LOCK.read_bytes() + POM.read_bytes()).hexdigest()[:12]}"
+    jars = HOME.folder / "jars"
+    if not HOME.is_built():
+        with building(HOME, "PyFlink's environment (once, some 700 MB on disk)"):
+            maven = [program("mvn"), "--quiet", "--batch-mode", "--file", str(POM), "dependency:copy-dependencies"]
+            run([*maven, f"-DoutputDirectory={jars}", "-DexcludeTransitive=true"])
+    return Flink(HOME.python, next(jars.glob("*.jar")))
 
 
 def flink_command(flink: Flink, connection: Connection, jobs: Sequence[Job], extra: Sequence[str] = ()) -> list[str]:

@@ -130,7 +130,7 @@ def test_cpu_and_memory_of_a_process_are_seen_with_its_childrens() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_benchmark_prints_each_of_its_figures_once_and_nothing_else() -> None:
-    if not ingest_peers.is_built():
+    if not ingest_peers.HOME.is_built():
         pytest.skip("no PyFlink under data/peers: `.venv/bin/python -m tests.bench.ingest_peers` builds it")
     done = subprocess.run([sys.executable, str(INGEST), "--quick"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -41,7 +41,7 @@ class Written:
 @pytest.fixture(scope="module")
 def flink() -> ingest_peers.Flink:
     """PyFlink where a benchmark has built it: hundreds of megabytes are not fetched for a test."""
-    if not ingest_peers.is_built():
+    if not ingest_peers.HOME.is_built():
         pytest.skip("no PyFlink under data/peers: `.venv/bin/python -m tests.bench.ingest_peers` builds it")
     return ingest_peers.built()
 
