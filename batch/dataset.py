@@ -1,7 +1,9 @@
-"""From a long history to training rows: rolling origins, split by time only."""
+"""From a long history to what is learned: days of VMs at rolling origins, split by time only."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,21 +11,39 @@ import numpy.typing as npt
 
 from models.daily import MAX_LOAD_PCT
 from models.errors import BadInput
-from models.features import FLOOR, features
+from models.features import Seen, features
 from models.forecast import HOURS, Floats, History, slice_history, take_vms
+from models.hour_features import hour_features
 from models.minutes import HOUR_MIN, Minute
+from models.xgb_teachers import Lessons
 
 ORIGIN_STEP_H = 5  # not a divisor of 24, so that the origins go round the clock
 LEAST_HISTORY_H = 72
-HELD_OUT_H = (38, 26)  # origins of the held-out rows, hours before the end
+HELD_OUT_ORIGINS = 4  # of the held-out days, the last of which ends with the history
+HELD_OUT_STEP_H = 7
+WORN_SHARE = 0.25  # of the days are learned from as if less were known: VMs are young, and samples get lost
+WORN_HISTORY_H = (24, 168)
+WORN_GAPS = 0.3
+
+Ints = npt.NDArray[np.int64]
 
 
-class Rows(NamedTuple):
-    """X: float32[rows, F]; y: float32[rows], percent up to 100, no NaN; vm: int64[rows], which VM."""
+class Days(NamedTuple):
+    """Days of VMs as they would have been asked at some origin, with what came.
 
-    X: Floats
-    y: Floats
-    vm: npt.NDArray[np.int64]
+    hour_X: float32[n, HOURS, len(HOUR_FEATURES)]; seen: of n VMs; truth: float32[n, HOURS], percent up to 100, NaN = gap;
+    vm: int64[n], which VM.
+    """
+
+    hour_X: Floats
+    seen: Seen
+    truth: Floats
+    vm: Ints
+
+    @property
+    def lessons(self) -> Lessons:
+        """What teachers learn from."""
+        return Lessons(self.hour_X, self.truth, self.seen.floor, self.seen.spread)
 
 
 class Origins(NamedTuple):
@@ -37,11 +57,12 @@ def origins_of(history: History) -> Origins:
     """Where to ask. BadInput where there are fewer than three days before the first target."""
     known = np.flatnonzero((history.count > 0).any(axis=0))
     first = history.end - (history.mean.shape[1] - int(known[0]) if len(known) else 0) * HOUR_MIN
-    held_out = [history.end - hours * HOUR_MIN for hours in HELD_OUT_H]
+    steps = range(HELD_OUT_ORIGINS - 1, -1, -1)
+    held_out = [history.end - (HOURS + step * HELD_OUT_STEP_H) * HOUR_MIN for step in steps]
     earliest, latest = first + LEAST_HISTORY_H * HOUR_MIN, held_out[0] - HOURS * HOUR_MIN
     fit = list(range(latest, earliest - 1, -ORIGIN_STEP_H * HOUR_MIN))
     if not fit:
-        days = (LEAST_HISTORY_H + HOURS + HELD_OUT_H[0]) / 24
+        days = LEAST_HISTORY_H / 24 + (history.end - latest) / HOUR_MIN / 24
         raise BadInput(
             "history to train on",
             expected=f"at least {days:.1f} days of hours",
@@ -51,22 +72,54 @@ def origins_of(history: History) -> Origins:
     return Origins(fit, held_out)
 
 
-def rows_at(history: History, origin: Minute, vms: npt.NDArray[np.int64]) -> Rows:
-    """The rows of these VMs as they would have been asked at `origin`, with what came; gaps are left out."""
+def days_at(history: History, origin: Minute, vms: Ints, worn: np.random.Generator | None = None) -> Days:
+    """The days of these VMs from `origin` on; VMs of which nothing is known at it are left out.
+
+    With `worn`, a quarter of them is seen with a shorter history or with gaps; what came stays as it is.
+    """
     width = history.mean.shape[1]
     column = width - (history.end - origin) // HOUR_MIN
-    truth = history.mean[vms, column : column + HOURS]
+    truth = np.minimum(history.mean[vms, column : column + HOURS], np.float32(MAX_LOAD_PCT))
     truth = np.pad(truth, ((0, 0), (0, HOURS - truth.shape[1])), constant_values=np.nan)
-    X = features(take_vms(slice_history(history, origin), vms))
-    y = np.minimum(truth.reshape(-1), np.float32(MAX_LOAD_PCT))
-    there = ~np.isnan(y) & ~np.isnan(X[:, FLOOR])
-    return Rows(X[there], y[there], np.repeat(vms, HOURS)[there])
+    past = take_vms(slice_history(history, origin), vms)
+    if worn is not None:
+        past = _worn(past, worn)
+    seen = features(past)
+    there = np.flatnonzero(~np.isnan(seen.level) & ~np.isnan(truth).all(axis=1))
+    hour_X = hour_features(take_vms(past, there))
+    return Days(hour_X, Seen(*(part[there] for part in seen)), truth[there], vms[there])
 
 
-def fit_rows(history: History, origins: list[Minute], *, most_rows: int, seed: int) -> Rows:
-    """At most about `most_rows` rows over all origins: at each another sample of the VMs."""
+def fit_days(history: History, origins: Iterable[Minute], most_days: int, seed: int) -> Days:
+    """At most about `most_days` days over all origins: at each another sample of the VMs."""
     rng = np.random.default_rng(seed)
+    origins = list(origins)
     n = len(history.mean)
-    share = max(1, min(n, most_rows // (HOURS * len(origins))))
-    pieces = [rows_at(history, origin, np.sort(rng.choice(n, share, replace=False))) for origin in origins]
-    return Rows(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+    share = max(1, min(n, most_days // len(origins)))
+    return joined(
+        days_at(history, origin, np.sort(rng.choice(n, share, replace=False)), worn=rng) for origin in origins
+    )
+
+
+def joined(parts: Iterable[Days]) -> Days:
+    """All of these days."""
+    hour_X, seen, truth, vm = zip(*parts, strict=True)
+    return Days(
+        np.concatenate(hour_X),
+        Seen(*(np.concatenate(columns) for columns in zip(*seen, strict=True))),
+        np.concatenate(truth),
+        np.concatenate(vm),
+    )
+
+
+def _worn(past: History, rng: np.random.Generator) -> History:
+    n, width = past.mean.shape
+    mean, count = past.mean.copy(), past.count.copy()
+    young = rng.random(n) < WORN_SHARE / 2
+    known_h = np.where(young, rng.integers(*WORN_HISTORY_H, n), width)
+    lost = np.arange(width)[::-1] >= known_h[:, None]
+    holed = rng.random(n) < WORN_SHARE / 2
+    lost |= holed[:, None] & (rng.random((n, width)) < WORN_GAPS)
+    mean[lost], count[lost] = np.nan, 0
+    created_at = np.where(young, past.end - known_h * HOUR_MIN, past.created_at)
+    return replace(past, mean=mean, count=count, created_at=created_at)

@@ -2,66 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from models.calibration import LENGTHS_MIN, QUANTILES, Calibration, fit, ratio_of
-from models.daily import mean_known
-from models.fleet import Vm
-from models.forecast import NO_START, STARTS, Floats, Forecaster, History, slice_history
-from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, Span
-from models.quiet import default_starts, quietness
-from stream.stores.protocols import METRIC_CPU, Series
+from batch.rolling import Asked, Records, loads_of, served, starts_of
+from models.calibration import LENGTHS_MIN, QUANTILES, SMALL_PCT, Calibration, Chosen, fit, hope_of, ratio_of
+from models.forecast import NO_START, SHAPE_ONE, STARTS, Forecaster, Rung
+from models.minutes import STEP_MIN
+from models.score import MACRO_FLOOR_PCT
 
-PAST_DAYS = 7
-_HOUR_STEPS = HOUR_MIN // STEP_MIN
+DAY_H = 24
+Doubles = npt.NDArray[np.float64]
 
 
-def calibrate_windows(
-    series: Series, vms: Sequence[Vm], forecaster: Forecaster, history: History, origins: Sequence[Minute]
-) -> Calibration | None:
+def calibrate_windows(forecaster: Forecaster, asked: Iterable[Asked]) -> Calibration | None:
     """Calibration from one chosen window a VM, length and origin; None where there are too few to say anything."""
-    ratios: dict[int, list[npt.NDArray[np.float64]]] = {length: [] for length in LENGTHS_MIN}
-    for origin in origins:
-        past, came = _steps(series, vms, origin)
-        said = forecaster.predict(slice_history(history, origin))
-        inside = _inside(past)
-        quiet = quietness(said.mean, inside)
-        p50, p90 = (_on_grid(values, inside) for values in (said.p50, said.p90))
+    parts: dict[int, list[Chosen]] = {length: [] for length in LENGTHS_MIN}
+    for question in asked:
+        records = served(question.history, [forecaster])
         for length in LENGTHS_MIN:
-            steps = length // STEP_MIN
-            best = default_starts(quiet, np.ones(STARTS, np.bool_), steps, 0, DAY_MIN // STEP_MIN)
-            rows = np.flatnonzero(best != NO_START)
-            columns = best[rows, None].astype(np.int64) + np.arange(steps)
-            means = [values[rows[:, None], columns].mean(axis=1) for values in (came, p50, p90)]
-            ratios[length].append(ratio_of(*means))
-    found = {length: np.concatenate(parts) for length, parts in ratios.items()}
-    if min(int(np.count_nonzero(~np.isnan(r))) for r in found.values()) < QUANTILES:
+            parts[length].append(chosen_windows(question, records, length))
+    found = {length: joined(several) for length, several in parts.items() if several}
+    if not found or min(int(np.count_nonzero(~np.isnan(one.ratio))) for one in found.values()) < QUANTILES:
         return None
     return fit(found)
 
 
-def _steps(series: Series, vms: Sequence[Vm], origin: Minute) -> tuple[Floats, Floats]:
-    """5-minute means of each VM's present place: the days before `origin` and the record's hours after it."""
-    span = Span(origin - PAST_DAYS * DAY_MIN, origin + STARTS * STEP_MIN)
-    out = np.empty((len(vms), (span.end - span.start) // STEP_MIN), np.float32)
-    blocks = np.array([vm.current.block for vm in vms])
-    slots = np.array([vm.current.slot for vm in vms])
-    for block in np.unique(blocks):
-        mine = np.flatnonzero(blocks == block)
-        out[mine] = series.read(METRIC_CPU, STEP_MIN, [int(block)], span).mean[:, slots[mine]].T
-    return out[:, :-STARTS], out[:, -STARTS:]
+def joined(several: Sequence[Chosen]) -> Chosen:
+    """All of these windows."""
+    return Chosen(*(np.concatenate(columns) for columns in zip(*several, strict=True)))
 
 
-def _inside(past: Floats) -> Floats:
-    """float32[n, 12]: points above its hour's mean in each 5 minutes of an hour, over the days before."""
-    hours = past.reshape(len(past), -1, _HOUR_STEPS)
-    inside = mean_known(hours - mean_known(hours, axis=2)[:, :, None], axis=1)
-    return np.nan_to_num(inside, nan=0.0)
+def chosen_windows(question: Asked, records: Records, minutes: int) -> Chosen:
+    """What became of the default windows of the champion's records (other rungs have no table): float64[n] each."""
+    starts = starts_of(records, minutes, DAY_H, whole_hours=False)
+    starts[records["rung"] != Rung.CHAMPION] = NO_START
+    loads = loads_of(question, {"ours": starts}, minutes, whole_hours=False)
+    room = loads.mean - loads.best
+    regret = (loads.chosen["ours"] - loads.best) / np.where(room >= MACRO_FLOOR_PCT, room, np.nan)
+    mean, p50, p90 = said_of(records, starts, minutes)
+    there = starts != NO_START
+    first = np.where(there, starts, 0)
+    columns = first[:, None] + np.arange(minutes // STEP_MIN)
+    load = np.where(there, question.came[np.arange(len(first))[:, None], columns].mean(axis=1), np.nan)
+    return Chosen(ratio_of(load, p50, p90), hope_of(mean, *whole_record(records)), regret)
 
 
-def _on_grid(level: Floats, inside: Floats) -> Floats:
-    grid: Floats = np.maximum(level[:, :, None] + inside[:, None, :], np.float32(0)).reshape(len(level), STARTS)
-    return grid
+def said_of(records: Records, starts: npt.NDArray[np.int64], minutes: int) -> tuple[Doubles, Doubles, Doubles]:
+    """Mean, P50 and P90 that the records say of these windows: float64[n], percent; of the first where there is none."""
+    first = np.where(starts == NO_START, 0, starts)
+    columns = first[:, None] + np.arange(minutes // STEP_MIN)
+    inside = records["inside"] * (records["scale"][:, None].astype(np.float64) / SHAPE_ONE)
+    rows = np.arange(len(first))[:, None]
+
+    def over(head: str) -> Doubles:
+        steps = np.maximum(records[head][:, :, None] / 100.0 + inside[:, None, :], 0.0).reshape(-1, STARTS)
+        return np.asarray(steps[rows, columns].mean(axis=1))
+
+    return over("mean"), over("p50"), over("p90")
+
+
+def whole_record(records: Records) -> tuple[Doubles, Doubles]:
+    """The record's mean load and the mean distance of its P50 and P90: float64[n], percent."""
+    spread = (records["p90"].astype(np.float64) - records["p50"]).mean(axis=1) / 100.0
+    return records["mean"].mean(axis=1) / 100.0, np.maximum(spread, SMALL_PCT)

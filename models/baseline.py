@@ -52,7 +52,7 @@ class HourOfDay:
         days = np.where(_has_day(days)[:, None, None], days, np.float32(np.nan))
         mean = _to_load(floor_forecast(days, day_profile(days)))
         p90 = _to_load(mean + _margin(days)[:, SLOT_OF_LEAD])
-        return Prediction(mean, mean.copy(), p90)
+        return Prediction(mean, mean.copy(), p90, mean.copy())
 
 
 class KindProfile:
@@ -76,7 +76,7 @@ class KindProfile:
         seen = mean_known(np.where(np.isnan(last), np.float32(np.nan), shapes), axis=1)
         level = (mean_known(last, axis=1) / seen)[:, None]
         mean = _to_load((level * shapes)[:, SLOT_OF_LEAD])
-        return Prediction(mean, mean.copy(), _to_load(mean + margins[:, SLOT_OF_LEAD]))
+        return Prediction(mean, mean.copy(), _to_load(mean + margins[:, SLOT_OF_LEAD]), mean.copy())
 
 
 def _to_load(values: Floats) -> Floats:

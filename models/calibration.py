@@ -6,6 +6,10 @@ of an hour. A calibration keeps, for some lengths of window, the distribution of
     ratio = (true mean load in the chosen window - p50) / max(p90 - p50, SMALL_PCT)
 
 as its quantiles at PROBABILITIES. P(load <= max_load) is then the share of ratios at or under max_load's own ratio.
+
+It also keeps what regret such windows had by how much they promised: the hope of a window is how far it is expected to
+stand under its record's mean, in spreads of the record. Regret falls as hope rises; where little is hoped for, the
+choice is little better than any time.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +27,8 @@ from models.errors import BadInput, SetError
 
 LENGTHS_MIN = (10, 30, 60, 120)  # the lengths that a set is calibrated for
 QUANTILES = 65
+BINS = 8  # of hope
+TABLES = ("quantiles", "hope", "regret")
 # i / (m + 1), Weibull's plotting positions: a table of m quantiles says nothing beyond its ends, so no confidence
 # is under 1/66 or over 65/66.
 PROBABILITIES: npt.NDArray[np.float64] = np.arange(1, QUANTILES + 1) / (QUANTILES + 1)
@@ -34,10 +40,24 @@ Load = float | npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Calibration:
-    """Ratio quantiles by length of window. lengths_min: rising; quantiles: float32[len(lengths_min), QUANTILES]."""
+    """By length of window, lengths_min rising. quantiles: float32[lengths, QUANTILES], of the ratio.
+
+    hope, regret: float32[lengths, BINS], rising and falling: the mean regret of windows that promised so much; both of
+    no bins where nobody has measured it.
+    """
 
     lengths_min: tuple[int, ...]
     quantiles: npt.NDArray[np.float32]
+    hope: npt.NDArray[np.float32]
+    regret: npt.NDArray[np.float32]
+
+
+class Chosen(NamedTuple):
+    """Windows of one length that were chosen, float64[n] each: `ratio_of`, `hope_of` and regret; NaN = not known."""
+
+    ratio: Doubles
+    hope: Doubles
+    regret: Doubles
 
 
 def ratio_of(load_pct: Load, p50_pct: Load, p90_pct: Load) -> Doubles:
@@ -45,26 +65,63 @@ def ratio_of(load_pct: Load, p50_pct: Load, p90_pct: Load) -> Doubles:
     return (np.asarray(load_pct, dtype=np.float64) - p50_pct) / _spread(p50_pct, p90_pct)
 
 
-def fit(ratios: Mapping[int, npt.NDArray[np.floating[Any]]]) -> Calibration:
-    """Calibration from ratios (`ratio_of`) of chosen windows by length in minutes; gaps (NaN) are left out.
+def hope_of(expected_pct: Load, record_mean_pct: Load, record_spread_pct: Load) -> Doubles:
+    """How much less load a window promises than its record's mean, in the record's mean distance of P50 and P90."""
+    promised = np.asarray(record_mean_pct, dtype=np.float64) - expected_pct
+    return np.asarray(promised / np.maximum(np.asarray(record_spread_pct, dtype=np.float64), SMALL_PCT))
+
+
+def fit(chosen: Mapping[int, Chosen]) -> Calibration:
+    """Calibration from chosen windows by length in minutes; what is not known (NaN) is left out.
 
     BadInput where no length is given, or one has fewer than QUANTILES ratios.
     """
-    if not ratios:
+    if not chosen:
         raise _too_few("no length at all")
-    rows = []
-    for length in sorted(ratios):
-        known = ratios[length][~np.isnan(ratios[length])]
+    rows, tables = [], []
+    for length in sorted(chosen):
+        known = chosen[length].ratio[~np.isnan(chosen[length].ratio)]
         if known.size < QUANTILES:
             raise _too_few(f"{known.size} of {length} minutes")
         rows.append(np.quantile(known.astype(np.float64), PROBABILITIES, method="weibull"))
-    return Calibration(tuple(sorted(ratios)), np.array(rows, dtype=np.float32))
+        tables.append(_regret_table(chosen[length]))
+    hope, regret = np.array(tables, dtype=np.float32).transpose(1, 0, 2)
+    return Calibration(tuple(sorted(chosen)), np.array(rows, dtype=np.float32), hope, regret)
+
+
+def expected_regret(calibration: Calibration, hope: Load, minutes: int) -> Doubles:
+    """Mean regret of windows of this length that promised as much; NaN where the calibration does not know."""
+    if not calibration.hope.shape[1]:
+        return np.full(np.shape(hope), np.nan)
+    return np.asarray(np.interp(hope, *(_row(calibration, table, minutes) for table in ("hope", "regret"))))
+
+
+def _regret_table(chosen: Chosen) -> tuple[Doubles, Doubles]:
+    """Mean hope and mean regret in BINS equal shares of the windows by hope, the regret made falling.
+
+    Pooling adjacent violators gives the falling sequence that is nearest (Ayer et al. 1955; Barlow et al. 1972).
+    """
+    known = ~(np.isnan(chosen.hope) | np.isnan(chosen.regret))
+    if np.count_nonzero(known) < BINS:
+        return np.arange(BINS, dtype=np.float64), np.full(BINS, np.nan)
+    order = np.argsort(chosen.hope[known], kind="stable")
+    shares = np.array_split(order, BINS)
+    hope = np.array([chosen.hope[known][share].mean() for share in shares])
+    regret = [[float(chosen.regret[known][share].mean()), 1] for share in shares]
+    pooled: list[list[float]] = []
+    for value, weight in regret:
+        pooled.append([value, weight])
+        while len(pooled) > 1 and pooled[-2][0] < pooled[-1][0]:
+            last, before = pooled.pop(), pooled.pop()
+            total = last[1] + before[1]
+            pooled.append([(last[0] * last[1] + before[0] * before[1]) / total, total])
+    return hope, np.repeat([value for value, _ in pooled], [int(weight) for _, weight in pooled])
 
 
 def confidence(calibration: Calibration, p50_pct: Load, p90_pct: Load, max_load_pct: float, minutes: int) -> Doubles:
     """P(mean load <= max_load_pct) in chosen windows of `minutes`, within 1/66 and 65/66; NaN where the forecast is."""
     ratio = ratio_of(max_load_pct, p50_pct, p90_pct)
-    return np.asarray(np.interp(ratio, _table(calibration, minutes), PROBABILITIES))
+    return np.asarray(np.interp(ratio, _row(calibration, "quantiles", minutes), PROBABILITIES))
 
 
 def p90_of(calibration: Calibration, p50_pct: Load, p90_pct: Load, minutes: int) -> Doubles:
@@ -72,15 +129,15 @@ def p90_of(calibration: Calibration, p50_pct: Load, p90_pct: Load, minutes: int)
 
     Kept within 0 and 100, or the forecast's own P90 where that is higher (a VM may run over its allocation).
     """
-    q90 = np.interp(0.9, PROBABILITIES, _table(calibration, minutes))
+    q90 = np.interp(0.9, PROBABILITIES, _row(calibration, "quantiles", minutes))
     p90 = np.asarray(p50_pct, dtype=np.float64) + q90 * _spread(p50_pct, p90_pct)
     return np.asarray(np.clip(p90, 0.0, np.maximum(100.0, p90_pct)))
 
 
 def to_json(calibration: Calibration) -> bytes:
     """UTF-8 JSON; `from_json` gives the same numbers back, bit for bit."""
-    body = {"lengths_min": calibration.lengths_min, "quantiles": calibration.quantiles.tolist()}
-    return json.dumps(body).encode()
+    tables = {name: getattr(calibration, name).tolist() for name in TABLES}
+    return json.dumps({"lengths_min": calibration.lengths_min, **tables}).encode()
 
 
 def from_json(data: bytes) -> Calibration:
@@ -88,27 +145,29 @@ def from_json(data: bytes) -> Calibration:
     try:
         body = json.loads(data)
         lengths = tuple(int(length) for length in body["lengths_min"])
-        quantiles = np.array(body["quantiles"], dtype=np.float32)
+        quantiles, hope, regret = (np.array(body[name], dtype=np.float32) for name in TABLES)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise _broken(f"{type(error).__name__}: {error}") from error
     if quantiles.shape != (len(lengths), QUANTILES) or not lengths:
         raise _broken(f"quantiles of shape {quantiles.shape} for {len(lengths)} lengths")
     if not np.isfinite(quantiles).all() or (np.diff(quantiles) < 0).any() or any(np.diff(lengths) <= 0):
         raise _broken("numbers that are not finite and rising")
-    return Calibration(lengths, quantiles)
+    if hope.shape != (len(lengths), BINS) or regret.shape != hope.shape or (np.diff(hope) < 0).any():
+        raise _broken(f"regrets of shape {regret.shape} by hopes of shape {hope.shape}, or hopes that do not rise")
+    return Calibration(lengths, quantiles, hope, regret)
 
 
 def _spread(p50_pct: Load, p90_pct: Load) -> Doubles:
     return np.asarray(np.maximum(np.asarray(p90_pct, dtype=np.float64) - p50_pct, SMALL_PCT))
 
 
-def _table(calibration: Calibration, minutes: int) -> Doubles:
-    """float64[QUANTILES]: the quantiles for a length, between two lengths in proportion, beyond the ends the end's."""
+def _row(calibration: Calibration, table: str, minutes: int) -> Doubles:
+    """A table's row for a length, between two lengths in proportion, beyond the ends the end's: float64."""
     place = float(np.interp(minutes, calibration.lengths_min, np.arange(len(calibration.lengths_min))))
     low = int(place)
     high = min(low + 1, len(calibration.lengths_min) - 1)
     part = place - low
-    below, above = calibration.quantiles[[low, high]].astype(np.float64)
+    below, above = getattr(calibration, table)[[low, high]].astype(np.float64)
     return np.asarray(below + part * (above - below))
 
 
@@ -129,7 +188,8 @@ def _normal() -> Calibration:
     """What a normal error would do: P90 lies 1.2816 standard deviations above P50."""
     unit = NormalDist()
     ratios = np.array([unit.inv_cdf(float(p)) / unit.inv_cdf(0.9) for p in PROBABILITIES], dtype=np.float32)
-    return Calibration(LENGTHS_MIN, np.tile(ratios, (len(LENGTHS_MIN), 1)))
+    nobody = np.empty((len(LENGTHS_MIN), 0), np.float32)
+    return Calibration(LENGTHS_MIN, np.tile(ratios, (len(LENGTHS_MIN), 1)), nobody, nobody)
 
 
 DEFAULT = _normal()  # for rungs that have no table of their own

@@ -2,7 +2,7 @@
 
 A quantile model trained on the past covers less than it promises on days it has not seen. On held-out days the
 shortfall (truth - p90) / spread has a 0.9-quantile in each cell of lead and load class: by so many of a VM's spreads
-the bound is widened. It is never narrowed: a class of few VMs that had a calm day is no reason for a tighter bound.
+the bound is moved.
 
 Source: Romano, Patterson & Candès, "Conformalized quantile regression" (2019), with cells and one-sided.
 """
@@ -12,47 +12,50 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.features import LEAD, LEVEL, SPREAD
 from models.forecast import Floats
 
 LEVEL_EDGES_PCT = (1.0, 3.0, 10.0, 30.0)  # load classes
 LEAD_EDGES_H = (3, 9)
-CELLS = (len(LEAD_EDGES_H) + 1) * (len(LEVEL_EDGES_PCT) + 1)
-MIN_ROWS = 200  # a cell with fewer takes the correction of all rows
+LEVELS = len(LEVEL_EDGES_PCT) + 1
+CELLS = (len(LEAD_EDGES_H) + 1) * LEVELS
+PRIOR_HOURS = 2_000  # a cell with so many hours (some 80 VM-days) counts as much as all cells together
 COVERAGE = 0.9
 
 
-def fit_widening(X: Floats, p90: Floats, truth: Floats) -> Floats:
-    """By how many spreads to widen each cell's P90: float32[CELLS], none negative.
+def fit_widening(p90: Floats, truth: Floats, level_pct: Floats, spread: Floats) -> Floats:
+    """By how many spreads to move each cell's P90: float32[CELLS]; negative where it held too often.
 
-    X: float32[rows, features]; p90, truth: float32[rows], percent, of days that the model has not seen. A row whose
-    truth is a gap (NaN) is left out; without any row the widening is 0.
+    p90, truth: float32[n, h], percent by lead, of days that the model has not seen; level_pct, spread: float32[n],
+    percent. An hour with a gap is left out; without any hour the widening is 0. A cell is drawn to the correction of
+    all hours, the more the fewer it has: a class of few VMs that had a calm day is no reason for a tight bound.
     """
     known = ~np.isnan(truth) & ~np.isnan(p90)
-    shortfall = (truth[known] - p90[known]) / X[known, SPREAD]
-    cells = _cells(X[known])
-    widening = np.full(CELLS, _shortfall_quantile(shortfall), np.float32)
+    shortfall = ((truth - p90) / spread[:, None])[known]
+    cells = cells_of(level_pct, p90.shape[1])[known]
+    everywhere = _shortfall_quantile(shortfall)
+    widening = np.full(CELLS, everywhere, np.float32)
     for cell in range(CELLS):
         own = shortfall[cells == cell]
-        if len(own) >= MIN_ROWS:
-            widening[cell] = _shortfall_quantile(own)
+        if own.size:
+            widening[cell] = (own.size * _shortfall_quantile(own) + PRIOR_HOURS * everywhere) / (own.size + PRIOR_HOURS)
     return widening
 
 
-def widen(X: Floats, p90: Floats, widening: Floats) -> Floats:
-    """p90 + widening of each row's cell; float32[rows], percent."""
-    return p90 + widening[_cells(X)] * X[:, SPREAD]
+def widen(p90: Floats, level_pct: Floats, spread: Floats, widening: Floats) -> Floats:
+    """p90 + the widening of each hour's cell: float32[n, h], percent."""
+    return p90 + widening[cells_of(level_pct, p90.shape[1])] * spread[:, None]
+
+
+def cells_of(level_pct: Floats, leads: int) -> npt.NDArray[np.int64]:
+    """The cell of each VM at each lead: int64[n, leads]; a level that is NaN counts as the highest."""
+    level = np.searchsorted(LEVEL_EDGES_PCT, level_pct, side="right")
+    lead = np.searchsorted(LEAD_EDGES_H, np.arange(leads), side="right")
+    return np.asarray(lead * LEVELS + level[:, None], dtype=np.int64)
 
 
 def _shortfall_quantile(shortfall: Floats) -> float:
-    """The ceil(0.9 (n + 1))-th smallest of n, which covers 0.9 of new draws of the same kind; never under 0."""
+    """The ceil(0.9 (n + 1))-th smallest of n, which covers 0.9 of new draws of the same kind; 0 of none."""
     if shortfall.size == 0:
         return 0.0
     rank = min(int(np.ceil(COVERAGE * (shortfall.size + 1))), shortfall.size)
-    return max(float(np.partition(shortfall, rank - 1)[rank - 1]), 0.0)
-
-
-def _cells(X: Floats) -> npt.NDArray[np.int64]:
-    lead_class = np.searchsorted(LEAD_EDGES_H, X[:, LEAD], side="right")
-    level_class = np.searchsorted(LEVEL_EDGES_PCT, X[:, LEVEL], side="right")
-    return lead_class * (len(LEVEL_EDGES_PCT) + 1) + level_class
+    return float(np.partition(shortfall, rank - 1)[rank - 1])

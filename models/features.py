@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from models.daily import (
     DAY_DECAY,
@@ -85,11 +86,17 @@ class Seen(NamedTuple):
     level: Floats
     spread: Floats
 
+    def take(self, rows: npt.NDArray[np.int64] | slice) -> Seen:
+        """The same of some of the VMs."""
+        return Seen(*(part[rows] for part in self))
+
 
 def features(history: History) -> Seen:
     """What is known of the VMs of `history`, in their order; a VM's row depends on its own history and its host's."""
     n = len(history.mean)
-    seen = Seen(np.empty((n, len(FEATURES)), np.float32), *(np.empty(shape, np.float32) for shape in ((n, HOURS), n, n)))
+    seen = Seen(
+        np.empty((n, len(FEATURES)), np.float32), *(np.empty(shape, np.float32) for shape in ((n, HOURS), n, n))
+    )
     for rows in _chunks(n):
         _fill(seen, history, rows)
     _calendar(seen.X, history)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -94,8 +94,7 @@ class History:
     scale: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """mean, p50, p90: float32[n, HOURS] in percent, from `History.end` on; NaN where a forecaster can say nothing.
 
     rank: float32[n, HOURS], what the choice of a window goes by, the lower the quieter; in percent, but only its order

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from models.daily import mean_known
 from models.forecast import SHAPE_ONE, Floats, History
 from models.minutes import HOUR_MIN, STEP_MIN
 
@@ -53,3 +54,19 @@ def inside_hours(history: History, spread: Floats) -> Floats:
     kind = (total / np.maximum(weight, 1))[kind_of_vm]
     drawn = (own * hours + kind * PRIOR_HOURS) / (hours + PRIOR_HOURS)
     return np.asarray(np.nan_to_num(drawn * spread[:, None]), dtype=np.float32)
+
+
+def profile_of(steps: Floats, end: int, alpha: float) -> tuple[Shapes, Floats]:
+    """The 5-minute profile that the hours before minute `end` leave: shape int8[n, 288], scale float32[n, 24].
+
+    steps: float32[n, h * 12], 5-minute means of whole hours in percent, NaN = gap; each hour of the UTC day is
+    `updated` with its own, oldest first (see `forecast.History`).
+    """
+    n, hours = len(steps), steps.shape[1] // HOUR_STEPS
+    by_hour = np.ascontiguousarray(steps.reshape(n, hours, HOUR_STEPS).transpose(1, 2, 0))
+    distance = np.zeros((24, HOUR_STEPS, n), np.float32)
+    for k, twelve in enumerate(by_hour):
+        hour_of_day = (end // HOUR_MIN - hours + k) % 24
+        distance[hour_of_day] = updated(distance[hour_of_day], twelve, mean_known(twelve, axis=0), alpha)
+    shape, scale = zip(*(packed(hour) for hour in distance), strict=True)
+    return np.concatenate(shape).T.copy(), np.stack(scale, axis=1)

@@ -69,7 +69,7 @@ def climb(
     """
     n = len(history.mean)
     blank = np.full((n, HOURS), np.nan, dtype=np.float32)
-    made = Prediction(blank, blank.copy(), blank.copy())
+    made = Prediction(*(blank.copy() for _ in Prediction._fields))
     rung = np.full(n, Rung.REFUSED, dtype=np.uint8)
     refusal = _refusals(state, now, stale_after_min)
     for forecaster in forecasters:
@@ -78,7 +78,7 @@ def climb(
             continue
         said = forecaster.predict(history)
         takes = open_ & np.isfinite(said.mean).all(axis=1) & np.isfinite(said.p90).all(axis=1)
-        for out, values in zip((made.mean, made.p50, made.p90), (said.mean, said.p50, said.p90), strict=True):
+        for out, values in zip(made, said, strict=True):
             out[takes] = values[takes]
         rung[takes] = forecaster.rung
     has_champion = any(forecaster.rung == Rung.CHAMPION for forecaster in forecasters)

@@ -18,11 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.calibration import SMALL_PCT
-from models.conformal import COVERAGE, LEAD_EDGES_H, LEVEL_EDGES_PCT
+from models.conformal import CELLS, COVERAGE, cells_of
 from models.forecast import Floats
 
-LEVELS = len(LEVEL_EDGES_PCT) + 1
-CELLS = (len(LEAD_EDGES_H) + 1) * LEVELS
 RATE = 0.3  # for a normal error a spread is worth 0.22 of coverage: a run corrects a fifteenth of what is missing
 FEW_HOURS = 200.0
 LOWEST, HIGHEST = -0.5, 1.0  # spreads; at -1 the P90 would be the P50
@@ -63,10 +61,3 @@ def refreshed(shift: Floats, counts: Tally) -> Floats:
     move = RATE * hours / (hours + FEW_HOURS) * (missed - (1 - COVERAGE))
     moved: Floats = np.clip(shift + move, LOWEST, HIGHEST).astype(np.float32)
     return moved
-
-
-def cells_of(level_pct: Floats, leads: int) -> npt.NDArray[np.int64]:
-    """The cell of each VM at each lead: int64[n, leads]; a level that is NaN counts as the highest."""
-    level = np.searchsorted(LEVEL_EDGES_PCT, level_pct, side="right")
-    lead = np.searchsorted(LEAD_EDGES_H, np.arange(leads), side="right")
-    return np.asarray(lead * LEVELS + level[:, None], dtype=np.int64)

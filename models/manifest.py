@@ -21,7 +21,7 @@ import numpy.typing as npt
 from models.errors import BadInput, SetError
 from models.minutes import Minute
 
-GOLDEN_ATOL_PCT = 0.01
+GOLDEN_ATOL = 0.01  # spreads, or standard deviations of a rank
 FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 RETRAIN = "Promote another set, or train again."
 
@@ -33,7 +33,7 @@ Parsed = TypeVar("Parsed")
 class Golden:
     """Rows that every process predicts when it loads a set, to learn at once where its library answers otherwise.
 
-    `rows` float32[g, F], NaN where a feature is a gap; `expected` float32[g, 3]: mean, P50 and P90 in percent.
+    `rows` float32[g, F], NaN where a feature is a gap; `expected` float32[g, outputs]: what the trees gave for them.
     """
 
     rows: Floats
@@ -53,26 +53,28 @@ class Facts:
 
 
 class Manifest(NamedTuple):
-    """`files`: `fingerprint` of each file by name."""
+    """`files`: `fingerprint` of each file by name; `libraries`: the versions that made them, by name."""
 
     facts: Facts
     golden: Golden
     files: dict[str, dict[str, str | int]]
+    libraries: dict[str, str]
 
 
 def encode(files: Mapping[str, bytes], facts: Facts, golden: Golden) -> bytes:
     """The manifest as JSON. BadInput where golden rows do not fit the features or a number is infinite."""
     count, width = len(golden.rows), len(facts.features)
-    if not count or golden.rows.shape != (count, width) or golden.expected.shape != (count, 3):
+    outputs = golden.expected.shape[1:]
+    if not count or golden.rows.shape != (count, width) or golden.expected.shape != (count, *outputs) or not outputs:
         raise BadInput(
             "golden rows",
-            expected=f"at least one, rows of {width} features and 3 predictions each",
+            expected=f"at least one, rows of {width} features and some outputs each",
             got=f"rows {golden.rows.shape}, expected {golden.expected.shape}",
             remedy="Take some rows of the training data and what the set predicts for them.",
         )
     fields = asdict(facts) | {
         "scores": {name: _null(score) for name, score in facts.scores.items()},
-        "libraries": {"numpy": _version("numpy"), "xgboost": _version("xgboost", "xgboost-cpu")},
+        "libraries": libraries(),
         "files": {name: fingerprint(data) for name, data in files.items()},
         "golden": {
             "rows": [[_null(value) for value in row] for row in golden.rows.tolist()],
@@ -94,28 +96,44 @@ def _read(fields: Any) -> Manifest:  # noqa: ANN401 (JSON)
     facts = Facts(names, first, through, made, scores, fields["based_on"])
     # NumPy reads None as NaN where the dtype is a float.
     rows, expected = (np.array(fields["golden"][name], np.float32) for name in ("rows", "expected"))
-    if rows.shape != (len(expected), len(names)) or expected.shape != (len(rows), 3):
+    if rows.shape != (len(expected), len(names)) or expected.ndim != 2:
         raise ValueError(f"golden rows {rows.shape} and {expected.shape}")
     if not fields["files"] or not all(FILE_NAME.fullmatch(name) for name in fields["files"]):
         raise ValueError(f"files {sorted(fields['files'])}")
-    return Manifest(facts, Golden(rows, expected), fields["files"])
+    return Manifest(facts, Golden(rows, expected), fields["files"], {**fields["libraries"]})
 
 
 def check_golden(golden: Golden, predicted: Floats) -> None:
-    """SetError where `predicted` float32[g, 3] is over 0.01 points off; a NaN equals only a NaN."""
+    """SetError where `predicted` float32[g, outputs] is over 0.01 off; a NaN equals only a NaN."""
     remedy = "Install the library versions that the set's manifest names, or train again."
     if predicted.shape != golden.expected.shape:
         got = f"shape {predicted.shape}"
         raise SetError("golden rows", expected=f"shape {golden.expected.shape}", got=got, remedy=remedy)
-    wrong = ~np.isclose(predicted, golden.expected, rtol=0, atol=GOLDEN_ATOL_PCT, equal_nan=True)
+    wrong = ~np.isclose(predicted, golden.expected, rtol=0, atol=GOLDEN_ATOL, equal_nan=True)
     if wrong.any():
         row, column = (int(k) for k in np.argwhere(wrong)[0])
         raise SetError(
-            f"golden row {row}, {('mean', 'P50', 'P90')[column]}",
-            expected=f"{golden.expected[row, column]:.4f} % within {GOLDEN_ATOL_PCT}",
-            got=f"{predicted[row, column]:.4f} % ({wrong.any(axis=1).sum()} of {len(wrong)} rows are off)",
+            f"golden row {row}, output {column}",
+            expected=f"{golden.expected[row, column]:.4f} within {GOLDEN_ATOL}",
+            got=f"{predicted[row, column]:.4f} ({wrong.any(axis=1).sum()} of {len(wrong)} rows are off)",
             remedy=remedy,
         )
+
+
+def libraries() -> dict[str, str]:
+    """The versions that are installed of what a set's numbers depend on."""
+    return {"numpy": _version("numpy"), "xgboost": _version("xgboost", "xgboost-cpu")}
+
+
+def check_libraries(what: str, made_with: Mapping[str, str]) -> None:
+    """SetError where XGBoost is of another major or minor version than the one that made the set: trees may differ.
+
+    NumPy's files and arithmetic are the same across versions; its is only noted.
+    """
+    made, here = made_with.get("xgboost", "no version"), libraries()["xgboost"]
+    if made.split(".")[:2] != here.split(".")[:2]:
+        remedy = f"Install XGBoost {made}, or train again."
+        raise SetError(what, expected=f"a set made with XGBoost {here}", got=f"one made with {made}", remedy=remedy)
 
 
 def parse_json(what: str, data: bytes, read: Callable[[Any], Parsed]) -> Parsed:

@@ -26,13 +26,13 @@ Bytes = npt.NDArray[np.uint8]
 def quietness(level: Floats, inside_pct: Floats) -> Bytes:
     """How quiet each 5-minute step is: uint8[n, STARTS], 255 the quietest of the VM's record, 0 the busiest.
 
-    level: float32[n, HOURS], percent; inside_pct: float32[n, 12], points that the load stands above its hour's level
-    in each 5 minutes. Their sum, clipped at 0, is scaled per VM over its record. A VM that is flat all over is 255
+    level: float32[n, HOURS], percent (`Prediction.rank`); inside_pct: float32[n, 12], points that the load stands above
+    its hour's level in each 5 minutes. Their sum is scaled per VM over its record. A VM that is flat all over is 255
     everywhere; a step without a number is 0, so a VM without one is 0 everywhere.
     """
     quiet = np.zeros((len(level), STARTS), dtype=np.uint8)
     for rows in _chunks(len(level)):
-        load = np.maximum(level[rows, :, None] + inside_pct[rows, None, :], np.float32(0)).reshape(-1, STARTS)
+        load = (level[rows, :, None] + inside_pct[rows, None, :]).reshape(-1, STARTS)
         low = np.fmin.reduce(load, axis=1, keepdims=True)
         span = np.fmax.reduce(load, axis=1, keepdims=True) - low
         load -= low

@@ -33,6 +33,7 @@ class StoredSet:
     files: dict[str, bytes]
     facts: Facts
     golden: Golden
+    libraries: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +80,12 @@ def set_numbers(objects: Objects) -> list[int]:
 def load_set(objects: Objects, number: int) -> StoredSet:
     """The set with this number. SetError where manifest or file is missing, unreadable, or not what was saved."""
     data = _fetch(objects, number, MANIFEST)
-    facts, golden, listed = decode(f"manifest of model set {number}", data)
+    facts, golden, listed, made_with = decode(f"manifest of model set {number}", data)
     files = {name: _fetch(objects, number, name) for name in listed}
     for name, content in files.items():
         if (got := fingerprint(content)) != listed[name]:
             raise _broken(number, f"{name} with {listed[name]}", f"{got}", RETRAIN)
-    return StoredSet(number, files, facts, golden)
+    return StoredSet(number, files, facts, golden, made_with)
 
 
 def promote(objects: Objects, number: int, nonce: str, reason: str, at: Minute) -> ChampionRecord:

@@ -76,8 +76,16 @@ def distil(seen: Seen, said: Floats, effort: Effort) -> Student:
 
 def recite(student: Student, seen: Seen) -> Floats:
     """What the student says: float32[n, len(HEADS), HOURS], in the units of `opinions`; NaN where the floor is."""
-    n = len(seen.X)
-    codes = student.booster.inplace_predict(seen.X).reshape(n, COMPONENTS)
+    heads = plain_words(student, seen.X).reshape(len(seen.X), len(HEADS), HOURS)
+    heads[:, RANK] += np.float32(student.follow) * standardised(seen.floor)
+    heads[np.isnan(seen.floor[:, 0])] = np.nan
+    return heads
+
+
+def plain_words(student: Student, X: Floats) -> Floats:
+    """What the trees and the table give for X, before the floor's order is added: float32[n, outputs]."""
+    n = len(X)
+    codes = student.booster.inplace_predict(X).reshape(n, COMPONENTS)
     said = np.empty((n, len(HEADS) * HOURS), np.float32)
     for start in range(0, n, CHUNK_VMS):
         rows = slice(start, start + CHUNK_VMS)
@@ -85,21 +93,18 @@ def recite(student: Student, seen: Seen) -> Floats:
         out[:] = student.middle
         for k in range(COMPONENTS):  # not BLAS: a VM's bytes must not depend on its place among the others
             out += codes[rows, k, None] * student.basis[k]
-    heads = said.reshape(n, len(HEADS), HOURS)
-    heads[:, RANK] += np.float32(student.follow) * standardised(seen.floor)
-    heads[np.isnan(seen.floor[:, 0])] = np.nan
-    return heads
+    return said
 
 
-def to_files(student: Student) -> dict[str, bytes]:
-    """The trees as UBJ and the table as NPZ: what `from_files` reads."""
+def student_files(student: Student) -> dict[str, bytes]:
+    """The trees as UBJ and the table as NPZ: what `student_from` reads."""
     table = io.BytesIO()
     np.savez(table, basis=student.basis, middle=student.middle, follow=np.float64(student.follow))
     return {TREES_FILE: bytes(student.booster.save_raw("ubj")), TABLE_FILE: table.getvalue()}
 
 
-def from_files(files: Mapping[str, bytes], *, threads: int, device: str = "cpu") -> Student:
-    """The student that `to_files` wrote. KeyError, ValueError, OSError or XGBoostError where they are something else."""
+def student_from(files: Mapping[str, bytes], *, threads: int, device: str = "cpu") -> Student:
+    """The student of `student_files`. KeyError, ValueError, OSError or XGBoostError where it is something else."""
     data = files[TREES_FILE]
     if not data.startswith(UBJ_START):
         raise ValueError(f"{TREES_FILE} of {len(data)} bytes that are not UBJ")

@@ -33,9 +33,9 @@ PAIRWISE = {
 
 
 class Lessons(NamedTuple):
-    """Days of VMs with what came. X: float32[n, HOURS, features] (`hour_features`); truth: float32[n, HOURS], NaN = gap.
+    """Days of VMs with what came. X: float32[n, HOURS, features] (`hour_features`); truth, floor: float32[n, HOURS].
 
-    floor: float32[n, HOURS]; spread: float32[n], percent (`features.Seen`).
+    Percent; a gap of the truth is NaN. spread: float32[n] (`features.Seen`).
     """
 
     X: Floats
@@ -78,12 +78,24 @@ RANKERS = (
 LOADS = {
     "mean": Lesson({"objective": "reg:squarederror", "reg_lambda": 1000.0, "eta": 0.1, "max_depth": 5}, 60, 0.5),
     "p50": Lesson(
-        {"objective": "reg:quantileerror", "quantile_alpha": 0.5, "min_child_weight": 100.0, "eta": 0.1, "max_depth": 5},
+        {
+            "objective": "reg:quantileerror",
+            "quantile_alpha": 0.5,
+            "min_child_weight": 100.0,
+            "eta": 0.1,
+            "max_depth": 5,
+        },
         120,
         0.0,
     ),
     "p90": Lesson(
-        {"objective": "reg:quantileerror", "quantile_alpha": 0.9, "min_child_weight": 100.0, "eta": 0.1, "max_depth": 4},
+        {
+            "objective": "reg:quantileerror",
+            "quantile_alpha": 0.9,
+            "min_child_weight": 100.0,
+            "eta": 0.1,
+            "max_depth": 4,
+        },
         60,
         0.0,
     ),

@@ -10,10 +10,11 @@ from models.calibration import DEFAULT, Calibration, from_json
 from models.errors import SetError
 from models.features import FEATURES
 from models.forecast import Forecaster
-from models.manifest import check_golden
+from models.manifest import check_golden, check_libraries
 from models.objects import Objects, open_objects
 from models.registry import champion, load_set
 from models.xgb import XgbForecaster, from_files
+from models.xgb_student import plain_words
 
 UNTRAINED = "untrained"
 _PREFIX = "set-"
@@ -48,9 +49,10 @@ class Champion:
     def _load_set(self, number: int) -> XgbForecaster:
         stored = load_set(self._objects, number)
         name = f"{_PREFIX}{number:08}"
-        forecaster = from_files(stored.files, name, threads=self._threads, device=self._device)
         check_features(name, stored.facts.features)
-        check_golden(stored.golden, forecaster.predict_rows(stored.golden.rows))
+        check_libraries(f"model set {name}", stored.libraries)
+        forecaster = from_files(stored.files, name, threads=self._threads, device=self._device)
+        check_golden(stored.golden, plain_words(forecaster.student, stored.golden.rows))
         return forecaster
 
     def _load_table(self, model: str) -> Calibration:

@@ -11,21 +11,19 @@ import numpy.typing as npt
 
 from models.fleet import SLOTS, Policy, Vm, newest_lives
 from models.forecast import (
-    COVERAGE_ONE,
     FORECAST_DTYPE,
     HISTORY_HOURS,
     NO_START,
-    SHAPE_ONE,
     Floats,
     Forecaster,
-    History,
     Reason,
     Rung,
 )
 from models.ladder import Served, State, climb, state_of
 from models.live_shift import no_shift, shift_p90
 from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, ceil_to
-from models.quiet import allowed_starts, default_starts, quietness
+from models.quiet import allowed_starts, default_starts
+from models.records import pack
 from stream.stores.history import read_history
 from stream.stores.open import Stores
 from stream.stores.protocols import ForecastRow
@@ -112,30 +110,6 @@ def _shift_champion(served: Served, shift: Floats) -> None:
     """What was learned from the champion's forecasts is true of no other rung."""
     rows, made = np.flatnonzero(served.rung == Rung.CHAMPION), served.prediction
     made.p90[rows] = shift_p90(made.p50[rows], made.p90[rows], made.mean[rows].mean(axis=1), shift)
-
-
-def pack(history: History, state: State, served: Served) -> npt.NDArray[np.void]:
-    """The stored records of n VMs, FORECAST_DTYPE[n]; `best` and `created_at` are the caller's to fill in."""
-    records = np.zeros(len(served.rung), dtype=FORECAST_DTYPE)
-    inside_pct = _inside_pct(history)
-    for name in ("mean", "p50", "p90"):
-        hundredths = np.rint(getattr(served.prediction, name) * 100)
-        records[name] = np.nan_to_num(np.clip(hundredths, 0, NO_START - 1), nan=0.0)
-    records["quiet"] = quietness(served.prediction.mean, inside_pct)
-    scale = np.abs(inside_pct).max(axis=1)
-    unit = np.divide(inside_pct, scale[:, None], out=np.zeros_like(inside_pct), where=scale[:, None] > 0)
-    records["inside"], records["scale"] = np.rint(unit * SHAPE_ONE), scale
-    records["data_through"] = state.data_through
-    records["rung"], records["reason"] = served.rung, served.reason
-    records["coverage"] = np.rint(state.coverage * COVERAGE_ONE)
-    records["best"] = NO_START
-    return records
-
-
-def _inside_pct(history: History) -> npt.NDArray[np.float32]:
-    """float32[n, 12]: points above its hour's mean in each 5 minutes of an hour, the mean over the profile's day."""
-    steps = history.shape.reshape(len(history.shape), 24, 12).astype(np.float32)
-    return np.asarray((steps * (history.scale[:, :, None] / SHAPE_ONE)).mean(axis=1), dtype=np.float32)
 
 
 def _best(plan: Plan, vms: list[Vm], records: npt.NDArray[np.void]) -> npt.NDArray[np.uint16]:

@@ -13,11 +13,10 @@ import numpy as np
 
 from models.fleet import SLOTS
 from models.forecast import SHAPE_ONE
+from models.inside import HOUR_STEPS, packed, updated
 from models.minutes import DAY_MIN, HOUR_MIN
 from stream.due import ClosedHour
 from stream.stores.protocols import METRIC_CPU, ProfileRow, Series
-
-HOUR_STEPS = 12
 
 
 def updated_profiles(series: Series, hours: Sequence[ClosedHour], alpha: float) -> list[ProfileRow]:
@@ -42,10 +41,5 @@ def _update(old: ProfileRow | None, closed: ClosedHour, hour_of_day: int, alpha:
     distance = np.zeros((HOUR_STEPS, SLOTS), dtype=np.float32)
     if old is not None:
         distance += old.shape * (old.scale / SHAPE_ONE)
-    seen = closed.steps - closed.hour.mean
-    step = np.float32(alpha) * (seen - distance)
-    distance += np.where(np.isnan(step), np.float32(0), step)  # a gap leaves what is known as it is
-    scale = np.abs(distance).max(axis=0)
-    unit = np.divide(distance, scale, out=np.zeros_like(distance), where=scale > 0)
-    shape = np.rint(unit * SHAPE_ONE).astype(np.int8)
+    shape, scale = packed(updated(distance, closed.steps, closed.hour.mean, alpha))
     return ProfileRow(closed.block, hour_of_day, closed.start + HOUR_MIN, shape, scale)
