@@ -47,6 +47,9 @@ SCALARS = (
     "trend_spreads",  # the last 7 days' mean over that of the 7 before
     "low_spreads",  # the quietest and the busiest hour of the last 7 days
     "high_spreads",
+    "residual_spreads",  # how far the last 7 days' hours were from the profile, root of the mean square
+    "over_1d_share",  # of the known hours that stood over the profile by more than that: is a bound too low of late?
+    "over_7d_share",
     "variation",  # standard deviation of the last 7 days over the level
     "same_1h",  # autocorrelation of the hours at these lags
     "same_1d",
@@ -119,7 +122,12 @@ def _fill(seen: Seen, history: History, rows: slice) -> None:
     for k, values in enumerate((profile, *_days(past))):
         columns[k * DAY_HOURS : (k + 1) * DAY_HOURS] = _spreads(values, level, spread)
     columns[DAY_COLUMNS - DAY_HOURS : DAY_COLUMNS] = _week_std(past) / spread
-    scalars = {**_levels(past, level, spread), **_rhythm(past), **_life(history, rows)}
+    scalars = {
+        **_levels(past, level, spread),
+        **_residuals(past, profile, spread),
+        **_rhythm(past),
+        **_life(history, rows),
+    }
     scalars["inside_spreads"] = _mean(history.scale[rows].T) / spread
     scalars["quietest_h"] = np.where(np.isnan(level), np.float32(np.nan), profile.argmin(axis=0))
     for name, values in scalars.items():
@@ -211,6 +219,22 @@ def _levels(past: _Past, level: Floats, spread: Floats) -> dict[str, Floats]:
         "level_log": np.log(level + np.float32(0.1)),
         "spread_log": np.log(spread),
         "variation": np.sqrt((moved * moved).sum(axis=0) / count) / (level + np.float32(0.1)),
+    }
+
+
+def _residuals(past: _Past, profile: Floats, spread: Floats) -> dict[str, Floats]:
+    """How the last 7 days went about the profile: float32[c] each."""
+    days = past.days()
+    known = days.known[-7:]
+    over = (days.filled[-7:] - profile) * known
+    count = known.sum(axis=(0, 1))
+    rms = np.sqrt((over * over).sum(axis=(0, 1)) / np.maximum(count, 1))
+    above = over > rms
+    last = np.maximum(known[-1].sum(axis=0), 1)
+    return {
+        "residual_spreads": np.minimum(rms / spread, np.float32(MOST_SPREADS)),
+        "over_1d_share": (above[-1].sum(axis=0) / last).astype(np.float32),
+        "over_7d_share": (above.sum(axis=(0, 1)) / np.maximum(count, 1)).astype(np.float32),
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.daily import DAY_HOURS, PROFILE_DAYS, SLOT_OF_LEAD, day_profile, floor_forecast, last_days, mean_known
+from models.features import MOST_SPREADS
 from models.forecast import HOURS, Floats, History
 from models.minutes import DAY_MIN, HOUR_MIN, utc_offsets_min
 
@@ -49,6 +50,9 @@ HOUR_FEATURES = (
     "local_weekday",  # 0: Monday
     "level_pct",  # mean of the day profile
     "spread_pct",  # how far the level stands above the profile's quietest hour; never 0
+    "residual_spreads",  # of the last 7 days' hours from the profile, root of the mean square
+    "over_1d_share",  # of the hours over the profile by more than that
+    "over_7d_share",
     "variation",  # standard deviation of the last 7 days over the level
     "known_share",  # of the last 14 days' hours
     "vcpus",
@@ -79,6 +83,7 @@ def hour_features(history: History) -> Floats:
         "level_pct": level,
         "spread_pct": spread,
         "variation": _std_known(week.reshape(-1, WEEK_HOURS), axis=1)[:, None] / (level + np.float32(0.1)),
+        **_residuals(week, profile, spread),
         "known_share": 1 - np.isnan(days).mean(axis=(1, 2), dtype=np.float32)[:, None],
         "vcpus": history.vcpus[:, None],
     }
@@ -124,6 +129,21 @@ def _std_known(values: Floats, axis: int) -> Floats:
     """Standard deviation along `axis` of what is not NaN; NaN where nothing is."""
     middle = np.expand_dims(mean_known(values, axis=axis), axis)
     return np.sqrt(mean_known((values - middle) ** 2, axis=axis))
+
+
+def _residuals(week: Floats, profile: Floats, spread: Floats) -> dict[str, Floats]:
+    """How the last 7 days went about the profile: float32[n, 1] each."""
+    over = week - profile[:, None]
+    rms = np.sqrt(mean_known((over * over).reshape(len(over), -1), axis=1))[:, None]
+    known = ~np.isnan(over)
+    above = (over > rms[:, :, None]) & known
+    return {
+        "residual_spreads": np.minimum(rms / spread, np.float32(MOST_SPREADS)),
+        "over_1d_share": (above[:, -1].sum(axis=1) / np.maximum(known[:, -1].sum(axis=1), 1)).astype(np.float32)[
+            :, None
+        ],
+        "over_7d_share": (above.sum(axis=(1, 2)) / np.maximum(known.sum(axis=(1, 2)), 1)).astype(np.float32)[:, None],
+    }
 
 
 def _ranks(values: Floats) -> Floats:
