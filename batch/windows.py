@@ -51,7 +51,7 @@ def chosen_windows(question: Asked, records: Records, minutes: int) -> Chosen:
 
 
 def said_of(records: Records, starts: npt.NDArray[np.int64], minutes: int) -> tuple[Doubles, Doubles, Doubles]:
-    """Mean, P50 and P90 that the records say of these windows: float64[n], percent; of the first where there is none."""
+    """Mean, P50 and P90 that the records say of these windows: float64[n], percent; of the first where none is."""
     first = np.where(starts == NO_START, 0, starts)
     columns = first[:, None] + np.arange(minutes // STEP_MIN)
     inside = records["inside"] * (records["scale"][:, None].astype(np.float64) / SHAPE_ONE)
