@@ -66,7 +66,7 @@ def recorded(samples: Samples) -> Recorded:
     cell = samples.vm[known] * width + step - first
     shape = (len(samples.ids), width)
     load = np.minimum(samples.cpu[known], MAX_LOAD_PCT)
-    total: Doubles = np.bincount(cell, weights=load, minlength=shape[0] * width).reshape(shape)
+    total = np.bincount(cell, load, shape[0] * width).reshape(shape).astype(np.float64)
     count: Ints = np.bincount(cell, minlength=shape[0] * width).reshape(shape)
     by_hour = (shape[0], -1, HOUR_STEPS)
     hour_total: Doubles = total.reshape(by_hour).sum(axis=2)
