@@ -41,7 +41,7 @@ def asked_from(series: Series, vms: Sequence[Vm], history: History, origin: Minu
     """The question at `origin` of some 4,000 of the VMs, their 5-minute means from each VM's present place."""
     rows = np.arange(0, len(vms), max(1, len(vms) // MOST_HELD_OUT_VMS))
     known = take_vms(slice_history(history, origin), rows)
-    past, came = _steps(series, [vms[row] for row in rows], origin)
+    past, came = _steps(series, [vms[row] for row in rows.tolist()], origin)
     shape, scale = profile_of(past, origin, PROFILE_ALPHA)
     column = history.mean.shape[1] - (history.end - origin) // HOUR_MIN
     hours = history.mean[rows, column : column + STARTS // 12]

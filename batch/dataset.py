@@ -31,11 +31,11 @@ Ints = npt.NDArray[np.int64]
 class Days(NamedTuple):
     """Days of VMs as they would have been asked at some origin, with what came.
 
-    hour_X: float32[n, HOURS, len(HOUR_FEATURES)]; seen: of n VMs; truth: float32[n, HOURS], percent up to 100, NaN = gap;
-    vm: int64[n], which VM.
+    hour_X: float32[n, HOURS, len(HOUR_FEATURES)]; seen: of n VMs; truth: float32[n, HOURS], percent up to 100, NaN =
+    gap; vm: int64[n], which VM.
     """
 
-    hour_X: Floats
+    hour_X: Floats  # noqa: N815 (X is a matrix)
     seen: Seen
     truth: Floats
     vm: Ints
@@ -118,8 +118,8 @@ def _worn(past: History, rng: np.random.Generator) -> History:
     young = rng.random(n) < WORN_SHARE / 2
     known_h = np.where(young, rng.integers(*WORN_HISTORY_H, n), width)
     lost = np.arange(width)[::-1] >= known_h[:, None]
-    holed = rng.random(n) < WORN_SHARE / 2
-    lost |= holed[:, None] & (rng.random((n, width)) < WORN_GAPS)
+    holed = rng.random((n, 1)) < WORN_SHARE / 2
+    lost |= holed & (rng.random((n, width)) < WORN_GAPS)
     mean[lost], count[lost] = np.nan, 0
     created_at = np.where(young, past.end - known_h * HOUR_MIN, past.created_at)
     return replace(past, mean=mean, count=count, created_at=created_at)

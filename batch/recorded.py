@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,35 +16,39 @@ PROFILE_ALPHA = 0.25  # as `ingest.profile_alpha` is by default
 STEP_S = STEP_MIN * 60
 
 Ints = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.uint8]
+Doubles = npt.NDArray[np.float64]
+Number = TypeVar("Number", np.float32, np.uint8)
 
 
 class Recorded(NamedTuple):
     """A fleet from minute `start`, a whole hour, on. steps: float32[n, 12 * h], 5-minute means, percent up to 100.
 
-    count: uint8[n, 12 * h], the samples behind each; hours, hour_count: the same by hour, float32 and uint8[n, h].
+    counts: uint8[n, 12 * h], the samples behind each; hours, hour_counts: the same by hour, float32 and uint8[n, h].
     """
 
     ids: tuple[str, ...]
     start: Minute
     interval_min: int
     steps: Floats
-    count: npt.NDArray[np.uint8]
+    counts: Counts
     hours: Floats
-    hour_count: npt.NDArray[np.uint8]
+    hour_counts: Counts
 
     @property
     def end(self) -> Minute:
         """The end of the last hour."""
-        return self.start + self.hours.shape[1] * HOUR_MIN
+        return self.start + int(self.hours.shape[1]) * HOUR_MIN
 
     def take(self, rows: Ints) -> Recorded:
         """Some of its VMs."""
-        parts = (part[rows] for part in (self.steps, self.count, self.hours, self.hour_count))
-        return Recorded(tuple(self.ids[row] for row in rows), self.start, self.interval_min, *parts)
+        ids = tuple(self.ids[row] for row in rows)
+        by_step, by_hour = (self.steps[rows], self.counts[rows]), (self.hours[rows], self.hour_counts[rows])
+        return Recorded(ids, self.start, self.interval_min, *by_step, *by_hour)
 
 
 class Samples(NamedTuple):
-    """What a trace holds: vm (int64[s], an index into ids), ts_s (int64[s], epoch seconds), cpu (float32[s], percent)."""
+    """What a trace holds: vm (int64[s], an index into ids), ts_s (int64[s], epoch seconds), cpu (float32[s], %)."""
 
     ids: tuple[str, ...]
     interval_min: int
@@ -62,10 +66,11 @@ def recorded(samples: Samples) -> Recorded:
     cell = samples.vm[known] * width + step - first
     shape = (len(samples.ids), width)
     load = np.minimum(samples.cpu[known], MAX_LOAD_PCT)
-    total = np.bincount(cell, weights=load, minlength=shape[0] * width).reshape(shape)
-    count = np.bincount(cell, minlength=shape[0] * width).reshape(shape)
+    total = np.bincount(cell, load, shape[0] * width).reshape(shape).astype(np.float64)
+    count: Ints = np.bincount(cell, minlength=shape[0] * width).reshape(shape)
     by_hour = (shape[0], -1, HOUR_STEPS)
-    hour_total, hour_count = total.reshape(by_hour).sum(axis=2), count.reshape(by_hour).sum(axis=2)
+    hour_total: Doubles = total.reshape(by_hour).sum(axis=2)
+    hour_count: Ints = count.reshape(by_hour).sum(axis=2)
     return Recorded(
         samples.ids,
         first * STEP_MIN,
@@ -80,7 +85,7 @@ def recorded(samples: Samples) -> Recorded:
 def history_at(fleet: Recorded, origin: Minute, hours: int = HISTORY_HOURS) -> History:
     """What was known at `origin`, a whole hour: the `hours` before it, and the day profile that they leave."""
     column = (origin - fleet.start) // HOUR_MIN
-    mean, count = (_last(part, column, hours) for part in (fleet.hours, fleet.hour_count))
+    mean, count = _last(fleet.hours, column, hours, np.nan), _last(fleet.hour_counts, column, hours, 0)
     steps = fleet.steps[:, max(0, column - hours) * HOUR_STEPS : column * HOUR_STEPS]
     shape, scale = profile_of(steps[:, -HISTORY_HOURS * HOUR_STEPS :], origin, PROFILE_ALPHA)
     there = count > 0
@@ -107,14 +112,14 @@ def came_after(fleet: Recorded, origin: Minute) -> tuple[Floats, Floats]:
     return _next(fleet.steps, column * HOUR_STEPS, STARTS), _next(fleet.hours, column, HOURS)
 
 
-def _mean(total: npt.NDArray[np.float64], count: Ints) -> Floats:
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0).astype(np.float32)
+def _mean(total: Doubles, count: Ints) -> Floats:
+    mean: Doubles = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean.astype(np.float32)
 
 
-def _last(values: npt.NDArray[np.generic], column: int, width: int) -> npt.NDArray[np.generic]:
-    """The `width` columns before `column`; those before the record began are NaN, or 0 of counts."""
+def _last(values: npt.NDArray[Number], column: int, width: int, blank: float) -> npt.NDArray[Number]:
+    """The `width` columns before `column`; those before the record began are blank."""
     part = values[:, max(0, column - width) : column]
-    blank = np.nan if np.issubdtype(values.dtype, np.floating) else 0
     return np.pad(part, ((0, 0), (width - part.shape[1], 0)), constant_values=blank)
 
 

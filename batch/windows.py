@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from batch.rolling import Asked, Records, loads_of, served, starts_of
-from models.calibration import LENGTHS_MIN, QUANTILES, SMALL_PCT, Calibration, Chosen, fit, hope_of, ratio_of
+from models.calibration import LENGTHS_MIN, QUANTILES, Calibration, Chosen, fit, hope_of, ratio_of
 from models.forecast import NO_START, SHAPE_ONE, STARTS, Forecaster, Rung
 from models.minutes import STEP_MIN
+from models.records import mean_and_spread
 from models.score import MACRO_FLOOR_PCT
 
 DAY_H = 24
@@ -47,11 +48,11 @@ def chosen_windows(question: Asked, records: Records, minutes: int) -> Chosen:
     first = np.where(there, starts, 0)
     columns = first[:, None] + np.arange(minutes // STEP_MIN)
     load = np.where(there, question.came[np.arange(len(first))[:, None], columns].mean(axis=1), np.nan)
-    return Chosen(ratio_of(load, p50, p90), hope_of(mean, *whole_record(records)), regret)
+    return Chosen(ratio_of(load, p50, p90), hope_of(mean, *mean_and_spread(records)), regret)
 
 
 def said_of(records: Records, starts: npt.NDArray[np.int64], minutes: int) -> tuple[Doubles, Doubles, Doubles]:
-    """Mean, P50 and P90 that the records say of these windows: float64[n], percent; of the first where there is none."""
+    """Mean, P50 and P90 that the records say of these windows: float64[n], percent; of the first where none is."""
     first = np.where(starts == NO_START, 0, starts)
     columns = first[:, None] + np.arange(minutes // STEP_MIN)
     inside = records["inside"] * (records["scale"][:, None].astype(np.float64) / SHAPE_ONE)
@@ -62,9 +63,3 @@ def said_of(records: Records, starts: npt.NDArray[np.int64], minutes: int) -> tu
         return np.asarray(steps[rows, columns].mean(axis=1))
 
     return over("mean"), over("p50"), over("p90")
-
-
-def whole_record(records: Records) -> tuple[Doubles, Doubles]:
-    """The record's mean load and the mean distance of its P50 and P90: float64[n], percent."""
-    spread = (records["p90"].astype(np.float64) - records["p50"]).mean(axis=1) / 100.0
-    return records["mean"].mean(axis=1) / 100.0, np.maximum(spread, SMALL_PCT)

@@ -93,7 +93,8 @@ def expected_regret(calibration: Calibration, hope: Load, minutes: int) -> Doubl
     """Mean regret of windows of this length that promised as much; NaN where the calibration does not know."""
     if not calibration.hope.shape[1]:
         return np.full(np.shape(hope), np.nan)
-    return np.asarray(np.interp(hope, *(_row(calibration, table, minutes) for table in ("hope", "regret"))))
+    hopes, regrets = _row(calibration, "hope", minutes), _row(calibration, "regret", minutes)
+    return np.asarray(np.interp(np.asarray(hope, dtype=np.float64), hopes, regrets))
 
 
 def _regret_table(chosen: Chosen) -> tuple[Doubles, Doubles]:
@@ -165,7 +166,7 @@ def _row(calibration: Calibration, table: str, minutes: int) -> Doubles:
     """A table's row for a length, between two lengths in proportion, beyond the ends the end's: float64."""
     place = float(np.interp(minutes, calibration.lengths_min, np.arange(len(calibration.lengths_min))))
     low = int(place)
-    high = min(low + 1, len(calibration.lengths_min) - 1)
+    high = int(np.ceil(place))
     part = place - low
     below, above = getattr(calibration, table)[[low, high]].astype(np.float64)
     return np.asarray(below + part * (above - below))

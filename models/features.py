@@ -14,17 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from models.daily import (
-    DAY_DECAY,
     DAY_HOURS,
     LEVEL_HOURS,
     PROFILE_DAYS,
     SLOT_OF_LEAD,
     drift_left,
-    last_days,
-    settle,
 )
 from models.forecast import HISTORY_HOURS, HOURS, Floats, History
 from models.minutes import DAY_MIN, EPOCH_WEEKDAY, HOUR_MIN, utc_offsets_min
+from models.past import Past, mean_all, mean_of, past_of, profile_of_day, week_mean, week_std
 
 WEEK_HOURS = 168
 MOST_SPREADS = 20.0  # a VM that was idle for a week and now works is not 1,000 spreads away
@@ -109,107 +107,53 @@ def features(history: History) -> Seen:
 
 def _fill(seen: Seen, history: History, rows: slice) -> None:
     """Everything of these rows that their own loads say. Arrays here are hour-major: c VMs lie side by side."""
-    hours = last_days(history.mean[rows]).reshape(-1, HISTORY_HOURS).T.copy()  # float32[336, c]
-    there = ~np.isnan(hours)
-    past = _Past(hours, np.where(there, hours, np.float32(0)), there.astype(np.float32))
-    profile = _profile(past)
-    level = _mean(profile)
+    past = past_of(history.mean[rows])
+    profile = profile_of_day(past)
+    level = mean_all(profile)
     spread = level - profile.min(axis=0) + np.float32(0.02) * level + np.float32(0.1)
-    drift = np.nan_to_num(_mean_of(past, slice(-LEVEL_HOURS, None), minus=profile[-LEVEL_HOURS:]))
+    drift = np.nan_to_num(mean_of(past, slice(-LEVEL_HOURS, None), minus=profile[-LEVEL_HOURS:]))
     floor = profile[SLOT_OF_LEAD] + drift * drift_left(HOURS)[:, None]
     seen.floor[rows], seen.level[rows], seen.spread[rows] = floor.T, level, spread
     columns = np.empty((len(FEATURES), len(level)), np.float32)
     for k, values in enumerate((profile, *_days(past))):
         columns[k * DAY_HOURS : (k + 1) * DAY_HOURS] = _spreads(values, level, spread)
-    columns[DAY_COLUMNS - DAY_HOURS : DAY_COLUMNS] = _week_std(past) / spread
+    columns[DAY_COLUMNS - DAY_HOURS : DAY_COLUMNS] = week_std(past.days()) / spread
     scalars = {
         **_levels(past, level, spread),
         **_residuals(past, profile, spread),
         **_rhythm(past),
         **_life(history, rows),
     }
-    scalars["inside_spreads"] = _mean(history.scale[rows].T) / spread
+    scalars["inside_spreads"] = mean_all(history.scale[rows].T) / spread
     scalars["quietest_h"] = np.where(np.isnan(level), np.float32(np.nan), profile.argmin(axis=0))
     for name, values in scalars.items():
         columns[DAY_COLUMNS + SCALARS.index(name)] = values
     seen.X[rows] = columns.T
 
 
-class _Past(NamedTuple):
-    """float32[336, c] each, oldest hour first: the hours (NaN = gap), the same with 0 for a gap, and 1 where known."""
-
-    hours: Floats
-    filled: Floats
-    known: Floats
-
-    def days(self) -> _Past:
-        """The same as float32[14, 24, c]."""
-        return _Past(*(part.reshape(PROFILE_DAYS, DAY_HOURS, -1) for part in self))
-
-
-def _profile(past: _Past) -> Floats:
-    """`daily.day_profile`: float32[24, c]."""
-    days = past.days()
-    total, weight = np.zeros_like(days.filled[0]), np.zeros_like(days.filled[0])
-    for filled, known in zip(days.filled, days.known, strict=True):
-        total *= np.float32(DAY_DECAY)
-        total += filled
-        weight *= np.float32(DAY_DECAY)
-        weight += known
-    if (weight == 0).any():
-        return settle(total.T, weight.T).T
-    return np.asarray(total / weight)
-
-
-def _mean(values: Floats) -> Floats:
-    """Mean over the first axis of what has no gap; a NaN stays one."""
-    return np.asarray(values.sum(axis=0, dtype=np.float32) / np.float32(len(values)))
-
-
-def _mean_of(past: _Past, hours: slice, minus: Floats | float = 0.0) -> Floats:
-    """Mean over these hours of what is known, less `minus`: float32[c]; NaN where nothing is."""
-    known = past.known[hours]
-    count = known.sum(axis=0, dtype=np.float32)
-    total = ((past.filled[hours] - minus) * known).sum(axis=0, dtype=np.float32)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-
-
 def _spreads(values: Floats, level: Floats, spread: Floats) -> Floats:
     """Distance from the level in spreads, within -20 and 20."""
-    return np.clip((values - level) / spread, -MOST_SPREADS, MOST_SPREADS)
+    return np.asarray(np.clip((values - level) / spread, -MOST_SPREADS, MOST_SPREADS))
 
 
-def _days(past: _Past) -> tuple[Floats, ...]:
+def _days(past: Past) -> tuple[Floats, ...]:
     """week_mean, last_day, day_before and week_ago in percent: float32[24, c] each."""
     days = past.days()
-    return _week_mean(days), days.hours[-1], days.hours[-2], days.hours[-7]
+    return week_mean(days), days.hours[-1], days.hours[-2], days.hours[-7]
 
 
-def _week_mean(days: _Past) -> Floats:
-    total, count = days.filled[-7:].sum(axis=0), days.known[-7:].sum(axis=0)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-
-
-def _week_std(past: _Past) -> Floats:
-    days = past.days()
-    mean = _week_mean(days)
-    moved = (days.filled[-7:] - np.nan_to_num(mean)) * days.known[-7:]
-    count = days.known[-7:].sum(axis=0)
-    return np.sqrt(np.divide((moved * moved).sum(axis=0), count, out=np.full_like(mean, np.nan), where=count > 0))
-
-
-def _levels(past: _Past, level: Floats, spread: Floats) -> dict[str, Floats]:
+def _levels(past: Past, level: Floats, spread: Floats) -> dict[str, Floats]:
     """Where the load stands lately: float32[c] each."""
     week = slice(-WEEK_HOURS, None)
-    mean, before = _mean_of(past, week), _mean_of(past, slice(0, -WEEK_HOURS))
+    mean, before = mean_of(past, week), mean_of(past, slice(0, -WEEK_HOURS))
     moved = (past.filled[week] - np.nan_to_num(mean)) * past.known[week]
     count = np.maximum(past.known[week].sum(axis=0), 1)
     near = {
         "last_1h_spreads": past.hours[-1],
         "last_2h_spreads": past.hours[-2],
-        "last_3h_spreads": _mean_of(past, slice(-3, None)),
-        "last_6h_spreads": _mean_of(past, slice(-6, None)),
-        "last_1d_spreads": _mean_of(past, slice(-DAY_HOURS, None)),
+        "last_3h_spreads": mean_of(past, slice(-3, None)),
+        "last_6h_spreads": mean_of(past, slice(-6, None)),
+        "last_1d_spreads": mean_of(past, slice(-DAY_HOURS, None)),
         "low_spreads": np.fmin.reduce(past.hours[week]),
         "high_spreads": np.fmax.reduce(past.hours[week]),
     }
@@ -222,7 +166,7 @@ def _levels(past: _Past, level: Floats, spread: Floats) -> dict[str, Floats]:
     }
 
 
-def _residuals(past: _Past, profile: Floats, spread: Floats) -> dict[str, Floats]:
+def _residuals(past: Past, profile: Floats, spread: Floats) -> dict[str, Floats]:
     """How the last 7 days went about the profile: float32[c] each."""
     days = past.days()
     known = days.known[-7:]
@@ -238,9 +182,9 @@ def _residuals(past: _Past, profile: Floats, spread: Floats) -> dict[str, Floats
     }
 
 
-def _rhythm(past: _Past) -> dict[str, Floats]:
+def _rhythm(past: Past) -> dict[str, Floats]:
     """How much the hours repeat: autocorrelation at lags, and the share of the variance at two periods; float32[c]."""
-    moved = (past.filled - np.nan_to_num(_mean_of(past, slice(None)))) * past.known
+    moved = (past.filled - np.nan_to_num(mean_of(past, slice(None)))) * past.known
     power = (moved * moved).sum(axis=0) + np.float32(1e-3)
     same = {name: (moved[lag:] * moved[:-lag]).sum(axis=0) / power for name, lag in LAGS_H.items()}
     # The discrete Fourier transform at periods that divide the day needs only the sum of the days.

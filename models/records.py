@@ -12,6 +12,9 @@ from models.quiet import quietness
 
 LEAST_SPREAD_PCT = np.float32(0.1)
 
+Doubles = npt.NDArray[np.float64]
+Records = npt.NDArray[np.void] | np.void
+
 
 def pack(history: History, state: State, served: Served) -> npt.NDArray[np.void]:
     """The stored records of n VMs, FORECAST_DTYPE[n]; `best` and `created_at` are the caller's to fill in."""
@@ -29,6 +32,15 @@ def pack(history: History, state: State, served: Served) -> npt.NDArray[np.void]
     records["coverage"] = np.rint(state.coverage * COVERAGE_ONE)
     records["best"] = NO_START
     return records
+
+
+def mean_and_spread(records: Records) -> tuple[Doubles, Doubles]:
+    """A record's mean load and the mean distance of its P50 and P90, percent: what `calibration.hope_of` goes by.
+
+    records: FORECAST_DTYPE[n], or one record (np.void); float64[n] each, or float64[].
+    """
+    spread = (records["p90"].astype(np.float64) - records["p50"]).mean(axis=-1)
+    return np.asarray(records["mean"].mean(axis=-1) / 100.0), np.asarray(spread / 100.0)
 
 
 def _spread(mean: Floats) -> Floats:

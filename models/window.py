@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from models.blackout import covered_before
-from models.calibration import DEFAULT, Calibration, confidence, p90_of
+from models.calibration import DEFAULT, Calibration, confidence, expected_regret, hope_of, p90_of
 from models.errors import BadInput
 from models.forecast import SHAPE_ONE, STARTS
 from models.minutes import HOUR_MIN, STEP_MIN, Minute, ceil_to
 from models.quiet import FLAT_PCT, QUIETEST, RECORD_MIN, Bools
+from models.records import mean_and_spread
 from models.weekday import OUTLOOK_HOURS, Outlook
 
 MIN_WINDOW_MIN, MAX_WINDOW_MIN = 10, 120
@@ -52,6 +53,8 @@ class Window:
     """A time to migrate in. violates: any of `deadline`, `blackout`, `max_load` (asked confidence not reached).
 
     source: `forecast`, or `weekday` where any of it lies beyond the forecast's hours.
+    regret_expected: mean regret of chosen windows that promised as much (0: the best time there is, 1: any time); None
+    where nobody has measured it.
     """
 
     start: Minute
@@ -59,6 +62,7 @@ class Window:
     expected_load_pct: float
     p90_load_pct: float
     confidence: float
+    regret_expected: float | None
     violates: tuple[str, ...]
     source: str
 
@@ -87,7 +91,7 @@ class Choice:
 class _Candidates(NamedTuple):
     """Windows side by side, arrays of one length.
 
-    overloaded: less sure of the load than asked; beyond: not wholly within the record.
+    regret: NaN = not known; overloaded: less sure of the load than asked; beyond: not wholly within the record.
     """
 
     starts: Ints
@@ -95,6 +99,7 @@ class _Candidates(NamedTuple):
     expected: Doubles
     p90: Doubles
     confidence: Doubles
+    regret: Doubles
     late: Bools
     blacked: Bools
     overloaded: Bools
@@ -123,8 +128,7 @@ def choose(
         raise BadInput("window", expected=hours, got=str(ask.start), remedy="Ask within the hours of the forecast.")
     last = max(first, min(ask.end, end) - ask.minutes)
     grid = np.arange(first, last + 1, STEP_MIN, dtype=np.int64)
-    steps = _step_values(record, outlook)
-    candidates = _judge(first_minute, steps, np.concatenate([[ask.start], grid]), ask, calibration)
+    candidates = _judge((first_minute, record, outlook), np.concatenate([[ask.start], grid]), ask, calibration)
     order = _by_merit(candidates)
     windows = tuple(_window(candidates, i, ask) for i in _apart(order, candidates.starts, ask))
     return Choice(
@@ -154,8 +158,12 @@ def _apart(order: npt.NDArray[np.intp], starts: Ints, ask: Ask) -> Iterator[int]
         order = order[np.abs(starts[order] - starts[order[0]]) >= ask.minutes]
 
 
-def _judge(first_minute: Minute, steps: Doubles, starts: Ints, ask: Ask, calibration: Calibration) -> _Candidates:
-    """Everything about the windows of `ask.minutes` at these starts, from the `_step_values`."""
+def _judge(
+    known: tuple[Minute, np.void, Outlook | None], starts: Ints, ask: Ask, calibration: Calibration
+) -> _Candidates:
+    """Everything about the windows of `ask.minutes` at these starts, from first minute, record and outlook."""
+    first_minute, record, outlook = known
+    steps = _step_values(record, outlook)
     offsets = starts - first_minute
     beyond = offsets + ask.minutes > RECORD_MIN
     quiet, expected, p50, p90 = _window_means(steps, offsets, ask.minutes)
@@ -164,6 +172,7 @@ def _judge(first_minute: Minute, steps: Doubles, starts: Ints, ask: Ask, calibra
     def by_source(judged: Callable[[Calibration], Doubles]) -> Doubles:
         return np.where(beyond, judged(DEFAULT), judged(calibration)) if beyond.any() else judged(calibration)
 
+    regret = expected_regret(calibration, hope_of(expected, *mean_and_spread(record)), ask.minutes)
     sure = by_source(lambda by: confidence(by, p50, p90, ask.max_load_pct, ask.minutes))
     return _Candidates(
         starts=starts,
@@ -172,6 +181,7 @@ def _judge(first_minute: Minute, steps: Doubles, starts: Ints, ask: Ask, calibra
         # The mean of a skewed load may lie over the P90 of chosen windows; a bound under what is expected helps nobody.
         p90=np.maximum(by_source(lambda by: p90_of(by, p50, p90, ask.minutes)), expected),
         confidence=sure,
+        regret=np.where(beyond, np.nan, regret),
         late=starts + ask.minutes > ask.end,
         blacked=covered[offsets + ask.minutes] > covered[offsets],
         overloaded=sure < ask.min_confidence,
@@ -181,12 +191,14 @@ def _judge(first_minute: Minute, steps: Doubles, starts: Ints, ask: Ask, calibra
 
 def _window(candidates: _Candidates, i: int, ask: Ask) -> Window:
     broken = {"deadline": candidates.late[i], "blackout": candidates.blacked[i], "max_load": candidates.overloaded[i]}
+    regret = float(candidates.regret[i])
     return Window(
         start=int(candidates.starts[i]),
         minutes=ask.minutes,
         expected_load_pct=float(candidates.expected[i]),
         p90_load_pct=float(candidates.p90[i]),
         confidence=float(candidates.confidence[i]),
+        regret_expected=None if np.isnan(regret) else regret,
         violates=tuple(name for name, is_broken in broken.items() if is_broken),
         source="weekday" if candidates.beyond[i] else "forecast",
     )

@@ -130,6 +130,7 @@ def window_out(window: Window) -> WindowOut:
         expected_load_pct=round(window.expected_load_pct, 2),
         p90_load_pct=round(window.p90_load_pct, 2),
         confidence=round(window.confidence, 4),
+        regret_expected=None if window.regret_expected is None else round(window.regret_expected, 4),
         acceptable=window.acceptable,
         violates=list(window.violates),
         source=window.source,

@@ -47,7 +47,7 @@ _UNKNOWN = Standing(
 )
 
 
-def _window(start: str, end: str, load_pct: float) -> WindowOut:
+def _window(start: str, end: str, load_pct: float, regret: float) -> WindowOut:
     return WindowOut(
         start=f"2026-03-10T{start}Z",
         end=f"2026-03-10T{end}Z",
@@ -55,6 +55,7 @@ def _window(start: str, end: str, load_pct: float) -> WindowOut:
         expected_load_pct=load_pct,
         p90_load_pct=load_pct + 2.9,
         confidence=0.9848,
+        regret_expected=regret,
         acceptable=True,
         violates=[],
         source="forecast",
@@ -66,10 +67,10 @@ _BRIEF = VmBrief(**dict(_STANDING), host="host-007", cluster="c1", vcpus=4.0)
 WINDOW_EXAMPLE = WindowAnswer(
     **dict(_STANDING),
     detail="Quietest 10 minutes from 2026-03-10T18:35Z on. Forecast by champion.",
-    best=_window("18:35", "18:45", 3.25),
-    now=_window("12:07", "12:17", 21.4),
-    earliest_acceptable=_window("12:10", "12:20", 21.3),
-    alternatives=[_window("18:35", "18:45", 3.25), _window("19:20", "19:30", 3.4)],
+    best=_window("18:35", "18:45", 3.25, 0.31),
+    now=_window("12:07", "12:17", 21.4, 1.04),
+    earliest_acceptable=_window("12:10", "12:20", 21.3, 1.04),
+    alternatives=[_window("18:35", "18:45", 3.25, 0.31), _window("19:20", "19:30", 3.4, 0.33)],
     flagged=False,
 )
 _UNANSWERED = WindowAnswer(

@@ -53,6 +53,10 @@ class WindowOut(Record):
     expected_load_pct: Pct
     p90_load_pct: Pct
     confidence: Share = Field(description="P(mean load in the window ≤ max_load)")
+    regret_expected: float | None = Field(
+        examples=[0.31],
+        description="mean of what such windows came to: 0 = the best time there is, 1 = any time; null: not measured",
+    )
     acceptable: bool
     violates: list[str] = Field(description="the constraints that it breaks", examples=[[]])
     source: str = Field(

@@ -77,6 +77,8 @@ def _in_words(found: WindowAnswer) -> str:
         if one is not None:
             lines.append(f"  {name:<9} {_window(one)}")
     lines += [f"  or        {_window(one)}" for one in found.alternatives[1:]]
+    if found.best is not None and found.best.regret_expected is not None:
+        lines.append("  regret expected: 0 = the best time there is, 1 = any time")
     lines.append(f"  rung {found.rung}, model {found.model}, data through {found.data_through}")
     return "\n".join(lines)
 
@@ -84,7 +86,10 @@ def _in_words(found: WindowAnswer) -> str:
 def _window(one: WindowOut) -> str:
     verdict = "acceptable" if one.acceptable else f"breaks {', '.join(one.violates)}"
     load = f"expected {one.expected_load_pct:.1f} %, P90 {one.p90_load_pct:.1f} %"
-    return f"{one.start} to {one.end}  {load}, confidence {one.confidence:.2f}, {verdict}, {one.source}"
+    sure = f"confidence {one.confidence:.2f}"
+    if one.regret_expected is not None:
+        sure += f", regret expected {one.regret_expected:.2f}"
+    return f"{one.start} to {one.end}  {load}, {sure}, {verdict}, {one.source}"
 
 
 @click.command(

@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from models.calibration import Calibration
+from models.conformal import CELLS
 from models.fleet import Policy, Vm
 from models.forecast import STARTS, Floats, Reason, Rung
 from models.judge import Standing, Terms, Verdicts, judge, summarize, under_p90, window_weights
-from models.live_shift import CELLS, Tally, refreshed, tally
+from models.live_shift import Tally, refreshed, tally
 from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, Span
 from models.quiet import RECORD_MIN, allowed_starts
 from stream.forecasting import steps_ahead

@@ -3,7 +3,7 @@
 import { get, vmPath } from '/page/api.js';
 import { drawForecast, drawHistory, drawWindows } from '/page/chart.js';
 import { $, el, say, trouble } from '/page/dom.js';
-import { age, clockTime, dayTime, knownZone, pct, share, whole, words } from '/page/format.js';
+import { age, clockTime, dayTime, knownZone, pct, ratio, share, whole, words } from '/page/format.js';
 import { renderYesterday } from '/page/judged.js';
 
 const K = 4;
@@ -91,7 +91,7 @@ function renderBest(answer, zone) {
     el('p', { class: 'when' }, `${dayTime(best.start, zone)}–${clockTime(best.end, zone)}`),
     el('p', { class: 'utc' }, zone === 'UTC' ? 'UTC' : `${zone} · ${dayTime(best.start)}–${clockTime(best.end)} UTC`),
     el('dl', {}, ...fact('Expected', pct(best.expected_load_pct)), ...fact('P90', pct(best.p90_load_pct)),
-      ...fact('Confidence', share(best.confidence, 0))),
+      ...fact('Confidence', share(best.confidence, 0)), ...fact('Regret expected', ratio(best.regret_expected))),
   );
 }
 

@@ -54,8 +54,8 @@ def read_history(series: Series, vms: Sequence[Vm], end: Minute, hours: int) -> 
     """The `hours` hours before `end`, a whole hour, of every VM, in their order.
 
     NaN are hours before the VM's first placement, and those that began before its regime did (a resize starts one).
-    `kind` is a code, local to this call, of cluster and size: vcpus to the next power of two; so is `host`. Hours of the day profile
-    that the current placement's block does not know yet come from the previous placement's.
+    `kind` is a code, local to this call, of cluster and size: vcpus to the next power of two; so is `host`. Hours of
+    the day profile that the current placement's block does not know yet come from the previous placement's.
     """
     span = Span(end - hours * HOUR_MIN, end)
     pieces = _pieces(vms, HOUR_MIN)

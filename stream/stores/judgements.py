@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from models.conformal import CELLS
 from models.errors import StoreError
-from models.live_shift import CELLS, no_shift
+from models.live_shift import no_shift
 from models.minutes import DAY_MIN, Minute
 from stream.stores.protocols import Control
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from models.conformal import CELLS, cells_of
 from models.forecast import HOURS
-from models.live_shift import CELLS, HIGHEST, LOWEST, cells_of, no_shift, refreshed, shift_p90, tally
+from models.live_shift import HIGHEST, LOWEST, no_shift, refreshed, shift_p90, tally
 
 Floats = npt.NDArray[np.float32]
 LEVELS = np.array([0.0, 2.0, 20.0, 95.0], np.float32)

@@ -31,6 +31,7 @@ def test_the_best_window_with_who_says_so_and_on_which_data(app: FastAPI) -> Non
         "expected_load_pct": 10.0,
         "p90_load_pct": 12.0,
         "confidence": pytest.approx(65 / 66, abs=1e-4),
+        "regret_expected": None,
         "acceptable": True,
         "violates": [],
         "source": "forecast",

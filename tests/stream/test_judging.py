@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.conformal import CELLS, cells_of
 from models.fleet import Placement
 from models.forecast import NO_START
-from models.live_shift import CELLS, cells_of
 from models.minutes import DAY_MIN, HOUR_MIN, Span
 from stream.champion import Champion
 from stream.demo import Replay, prepare

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from models.calibration import DEFAULT, Calibration
+from models.conformal import CELLS
 from models.errors import StoreError
 from models.forecast import HOURS, Forecaster, History, Prediction, Rung
-from models.live_shift import CELLS
 from models.minutes import HOUR_MIN, Clock, Minute
 from stream.champion import Champion
 from stream.clock import write_clock

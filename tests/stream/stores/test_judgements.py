@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from models.conformal import CELLS
 from models.errors import StoreError
-from models.live_shift import CELLS, no_shift
+from models.live_shift import no_shift
 from models.minutes import DAY_MIN
 from stream.stores.judgements import (
     KEPT_MIN,
