@@ -73,7 +73,7 @@ def train_set(history: History, how: How, progress: Progress) -> TrainedSet:
         )
     teachers = teach(days.lessons, how.effort, lambda what, share: progress(0.1 + 0.5 * share, what))
     progress(0.6, "training the student")
-    student = distil(days.seen, opinions(teachers, days.hour_X), how.effort)
+    student = distil(days.seen.X, opinions(teachers, days.hour_X), how.effort)
     forecaster = untitled(student)
     progress(0.8, "held-out days")
     some = np.arange(0, len(history.mean), max(1, len(history.mean) // MOST_HELD_OUT_VMS))

@@ -20,7 +20,7 @@ from models.features import FEATURES, Seen, features
 from models.forecast import HOURS, Floats, History, Prediction, Rung
 from models.manifest import Golden
 from models.rank import in_points
-from models.xgb_student import Student, plain_words, recite, student_files, student_from
+from models.xgb_student import Student, recite, student_files, student_from
 from models.xgb_teachers import HEADS
 
 BATCH_VMS = 10_000
@@ -55,12 +55,13 @@ class XgbForecaster:
 
     def predict_seen(self, seen: Seen) -> Prediction:
         """The same from `features`: percent within 0 and 100, p50 <= p90."""
-        said = dict(zip(HEADS, recite(self.student, seen).transpose(1, 0, 2), strict=True))
+        said = dict(zip(HEADS, recite(self.student, seen.X).transpose(1, 0, 2), strict=True))
         spread = seen.spread[:, None]
+        # Where the floor is not known nothing is: it is NaN, and so is what stands on it.
         mean, p50, p90 = (self._within(seen.floor + said[head] * spread) for head in ("mean", "p50", "p90"))
         p90 = widen(np.maximum(p50, p90), seen.level, seen.spread, self.widening)
         p90 = np.clip(p90, p50, np.float32(MAX_LOAD_PCT))
-        rank = in_points(said["rank"], seen.spread)
+        rank = in_points(said["rank"], seen.spread)  # NaN with the spread
         # Where nothing ever moves there is no order to be learned: such a VM may go at once.
         flat = seen.X[:, HIGH] - seen.X[:, LOW] < FLAT_SPREADS
         return Prediction(mean, p50, p90, np.where(flat[:, None], mean, rank))
@@ -79,7 +80,12 @@ def untitled(student: Student) -> XgbForecaster:
 def golden_of(forecaster: XgbForecaster, seen: Seen, rows: int) -> Golden:
     """Some rows of X and what the student says of them, in its own units."""
     some = seen.take(slice(0, len(seen.X), max(1, len(seen.X) // rows))).take(slice(0, rows))
-    return Golden(some.X, plain_words(forecaster.student, some.X))
+    return Golden(some.X, golden_words(forecaster, some.X))
+
+
+def golden_words(forecaster: XgbForecaster, X: Floats) -> Floats:
+    """What golden rows must give: the student's words about X, float32[n, outputs]."""
+    return recite(forecaster.student, X).reshape(len(X), -1)
 
 
 def calibrate(forecaster: XgbForecaster, seen: Seen, truth: Floats) -> XgbForecaster:

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 import xgboost as xgb
 
-from models.features import CHUNK_VMS, FEATURES, Seen
+from models.features import CHUNK_VMS, FEATURES
 from models.forecast import HOURS, Floats
-from models.rank import standardised
+from models.lines import GATES, VECTORS, Lines, drawn, fit_lines
 from models.xgb_teachers import HEADS, Effort
 
 COMPONENTS = 16
 MAX_BIN = 64
-ROUNDS = 80
+ROUNDS = 60
 PARAMS = {
     "multi_strategy": "multi_output_tree",
     "tree_method": "hist",
@@ -34,63 +34,51 @@ PARAMS = {
     "colsample_bytree": 0.5,
     "verbosity": 0,
 }
-RANK = HEADS.index("rank")
 TREES_FILE, TABLE_FILE = "student.ubj", "student.npz"
 UBJ_START = b"{L"  # without it XGBoost 3.2 may abort the process (an empty file does)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Student:
-    """booster: COMPONENTS outputs a VM; basis: float32[COMPONENTS, outputs]; middle: float32[outputs].
+    """lines: the straight part (`models.lines`). booster: COMPONENTS outputs a VM, for what lines leave.
 
-    outputs = len(HEADS) * HOURS. follow: how much of the floor's own order the rank takes over.
+    basis: float32[COMPONENTS, outputs]; middle: float32[outputs]; outputs = len(HEADS) * HOURS.
     """
 
+    lines: Lines
     booster: xgb.Booster
     basis: Floats
     middle: Floats
-    follow: float
 
 
-def distil(seen: Seen, said: Floats, effort: Effort) -> Student:
-    """Learn from float32[n, len(HEADS), HOURS] of `opinions` about the VMs of `seen`; no gap in `said` or the floor."""
-    order = standardised(seen.floor)
-    follow = float((said[:, RANK] * order).mean() / np.maximum((order * order).mean(), 1e-9))
-    left = said.copy()
-    left[:, RANK] -= follow * order
-    scale = np.maximum(left.std(axis=(0, 2)), 1e-6)[None, :, None].astype(np.float32)  # heads count alike
-    flat = (left / scale).reshape(len(left), -1)
+def distil(X: Floats, said: Floats, effort: Effort) -> Student:
+    """Learn float32[n, len(HEADS), HOURS] of `opinions` about VMs of `features` X; no gap in `said`."""
+    lines = fit_lines(X, said)
+    left = said - drawn(lines, X)
+    scale = np.maximum(left.std(axis=(0, 2)), 1e-6).astype(np.float32)  # heads count alike
+    flat = (left / scale[None, :, None]).reshape(len(left), -1)
     middle = flat.mean(axis=0)
     _, vectors = np.linalg.eigh(np.cov(flat, rowvar=False))
     components = vectors[:, ::-1][:, :COMPONENTS].astype(np.float32)
     target = (flat - middle) @ components
     unit = np.float32(max(float(target[:, 0].std()), 1e-6))
-    data = xgb.QuantileDMatrix(
-        seen.X, target / unit, feature_names=list(FEATURES), max_bin=MAX_BIN, nthread=effort.threads
-    )
+    data = xgb.QuantileDMatrix(X, target / unit, feature_names=list(FEATURES), max_bin=MAX_BIN, nthread=effort.threads)
     machine = {"seed": effort.seed, "nthread": effort.threads, "device": effort.device}
     booster = xgb.train({**PARAMS, **machine}, data, ROUNDS)
-    spread_out = np.repeat(scale.reshape(-1), HOURS)
-    return Student(booster, components.T * unit * spread_out, middle * spread_out, follow)
+    outputs = np.repeat(scale, HOURS)
+    return Student(lines, booster, np.ascontiguousarray(components.T) * unit * outputs, middle * outputs)
 
 
-def recite(student: Student, seen: Seen) -> Floats:
-    """What the student says: float32[n, len(HEADS), HOURS], in the units of `opinions`; NaN where the floor is."""
-    heads = plain_words(student, seen.X).reshape(len(seen.X), len(HEADS), HOURS)
-    heads[:, RANK] += np.float32(student.follow) * standardised(seen.floor)
-    heads[np.isnan(seen.floor[:, 0])] = np.nan
-    return heads
-
-
-def plain_words(student: Student, X: Floats) -> Floats:
-    """What the trees and the table give for X, before the floor's order is added: float32[n, outputs]."""
+def recite(student: Student, X: Floats) -> Floats:
+    """What the student says of VMs of `features` X: float32[n, len(HEADS), HOURS], in the units of `opinions`."""
     n = len(X)
     codes = student.booster.inplace_predict(X).reshape(n, COMPONENTS)
-    said = np.empty((n, len(HEADS) * HOURS), np.float32)
+    said = drawn(student.lines, X)
+    flat = said.reshape(n, -1)
     for start in range(0, n, CHUNK_VMS):
         rows = slice(start, start + CHUNK_VMS)
-        out = said[rows]
-        out[:] = student.middle
+        out = flat[rows]
+        out += student.middle
         for k in range(COMPONENTS):  # not BLAS: a VM's bytes must not depend on its place among the others
             out += codes[rows, k, None] * student.basis[k]
     return said
@@ -99,7 +87,7 @@ def plain_words(student: Student, X: Floats) -> Floats:
 def student_files(student: Student) -> dict[str, bytes]:
     """The trees as UBJ and the table as NPZ: what `student_from` reads."""
     table = io.BytesIO()
-    np.savez(table, basis=student.basis, middle=student.middle, follow=np.float64(student.follow))
+    np.savez(table, lines=student.lines.weights, basis=student.basis, middle=student.middle)
     return {TREES_FILE: bytes(student.booster.save_raw("ubj")), TABLE_FILE: table.getvalue()}
 
 
@@ -111,8 +99,10 @@ def student_from(files: Mapping[str, bytes], *, threads: int, device: str = "cpu
     booster = xgb.Booster(model_file=bytearray(data))
     booster.set_param({"nthread": threads, "device": device})
     with np.load(io.BytesIO(files[TABLE_FILE]), allow_pickle=False) as table:
-        student = Student(booster, table["basis"], table["middle"], float(table["follow"]))
+        student = Student(Lines(table["lines"]), booster, table["basis"], table["middle"])
     outputs = len(HEADS) * HOURS
-    if student.basis.shape != (COMPONENTS, outputs) or student.middle.shape != (outputs,):
-        raise ValueError(f"{TABLE_FILE} with a basis of {student.basis.shape} and a middle of {student.middle.shape}")
+    expected = [(len(VECTORS), 1 + len(GATES), len(HEADS)), (COMPONENTS, outputs), (outputs,)]
+    got = [student.lines.weights.shape, student.basis.shape, student.middle.shape]
+    if got != expected:
+        raise ValueError(f"{TABLE_FILE} with tables of {got}, not {expected}")
     return student

@@ -13,8 +13,7 @@ from models.forecast import Forecaster
 from models.manifest import check_golden, check_libraries
 from models.objects import Objects, open_objects
 from models.registry import champion, load_set
-from models.xgb import XgbForecaster, from_files
-from models.xgb_student import plain_words
+from models.xgb import XgbForecaster, from_files, golden_words
 
 UNTRAINED = "untrained"
 _PREFIX = "set-"
@@ -52,7 +51,7 @@ class Champion:
         check_features(name, stored.facts.features)
         check_libraries(f"model set {name}", stored.libraries)
         forecaster = from_files(stored.files, name, threads=self._threads, device=self._device)
-        check_golden(stored.golden, plain_words(forecaster.student, stored.golden.rows))
+        check_golden(stored.golden, golden_words(forecaster, stored.golden.rows))
         return forecaster
 
     def _load_table(self, model: str) -> Calibration:
