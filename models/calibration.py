@@ -153,7 +153,8 @@ def from_json(data: bytes) -> Calibration:
         raise _broken(f"quantiles of shape {quantiles.shape} for {len(lengths)} lengths")
     if not np.isfinite(quantiles).all() or (np.diff(quantiles) < 0).any() or any(np.diff(lengths) <= 0):
         raise _broken("numbers that are not finite and rising")
-    if hope.shape != (len(lengths), BINS) or regret.shape != hope.shape or (np.diff(hope) < 0).any():
+    bins = BINS if hope.size else 0
+    if hope.shape != (len(lengths), bins) or regret.shape != hope.shape or not (np.diff(hope) >= 0).all():
         raise _broken(f"regrets of shape {regret.shape} by hopes of shape {hope.shape}, or hopes that do not rise")
     return Calibration(lengths, quantiles, hope, regret)
 

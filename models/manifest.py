@@ -63,9 +63,8 @@ class Manifest(NamedTuple):
 
 def encode(files: Mapping[str, bytes], facts: Facts, golden: Golden) -> bytes:
     """The manifest as JSON. BadInput where golden rows do not fit the features or a number is infinite."""
-    count, width = len(golden.rows), len(facts.features)
-    outputs = golden.expected.shape[1:]
-    if not count or golden.rows.shape != (count, width) or golden.expected.shape != (count, *outputs) or not outputs:
+    count, width, outputs = len(golden.rows), len(facts.features), golden.expected.size // max(len(golden.rows), 1)
+    if not outputs or golden.rows.shape != (count, width) or golden.expected.shape != (count, outputs):
         raise BadInput(
             "golden rows",
             expected=f"at least one, rows of {width} features and some outputs each",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from models.calibration import BINS, QUANTILES, Calibration, Chosen
 from models.forecast import History
 
 Floats = npt.NDArray[np.float32]
@@ -41,3 +43,23 @@ def rhythm(vms: int, hours: int, seed: int) -> Floats:
     wave = 1 + 0.6 * np.sin((hour + rng.integers(0, 24, (vms, 1))) * (2 * np.pi / 24))
     load = level * wave * np.where(weekend, 0.5, 1.0) * rng.normal(1, 0.1, (vms, hours))
     return np.asarray(np.clip(load, 0, 100), dtype=np.float32)
+
+
+def table_of(*quantiles: npt.ArrayLike, lengths_min: Sequence[int] = (10,)) -> Calibration:
+    """A calibration with these ratios' quantiles, a row a length, of whose windows' regrets nobody knows."""
+    rows = np.array([np.broadcast_to(row, QUANTILES) for row in quantiles], dtype=np.float32)
+    nobody = np.empty((len(rows), 0), np.float32)
+    return Calibration(tuple(lengths_min), rows, nobody, nobody)
+
+
+def regretting(calibration: Calibration) -> Calibration:
+    """The same, with a regret of 1 where a window promises nothing, falling by 0.1 a spread of hope to 0.3."""
+    bins = np.arange(BINS, dtype=np.float32)
+    hope = np.broadcast_to(bins, (len(calibration.lengths_min), BINS))
+    return replace(calibration, hope=hope, regret=1 - hope / 10)
+
+
+def chosen_of(ratio: npt.ArrayLike) -> Chosen:
+    """Chosen windows of which only the ratio is known."""
+    ratios = np.asarray(ratio, dtype=np.float64)
+    return Chosen(ratios, np.full(ratios.shape, np.nan), np.full(ratios.shape, np.nan))

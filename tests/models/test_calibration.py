@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,18 +14,17 @@ from models.calibration import (
     DEFAULT,
     PROBABILITIES,
     QUANTILES,
-    Calibration,
+    Chosen,
     confidence,
     fit,
-    from_json,
     p90_of,
     ratio_of,
-    to_json,
 )
-from models.errors import BadInput, SetError
+from models.errors import BadInput
+from tests.models.given import chosen_of
 
 LOWEST, HIGHEST = 1 / 66, 65 / 66
-UNIFORM = fit({10: np.arange(1, 66) / 66, 30: np.arange(1, 66) / 66 + 1})
+UNIFORM = fit({10: chosen_of(np.arange(1, 66) / 66), 30: chosen_of(np.arange(1, 66) / 66 + 1)})
 
 
 def test_the_ratio_is_zero_at_the_median_and_one_at_the_p90() -> None:
@@ -45,13 +44,15 @@ def test_fit_keeps_the_distribution_that_it_saw() -> None:
 
 def test_fit_leaves_gaps_out() -> None:
     ratios = np.concatenate([np.arange(1, 66) / 66, [math.nan]])
-    assert fit({10: ratios}).quantiles[0] == pytest.approx(PROBABILITIES, abs=1e-6)
+    assert fit({10: chosen_of(ratios)}).quantiles[0] == pytest.approx(PROBABILITIES, abs=1e-6)
 
 
-@pytest.mark.parametrize("ratios", [{}, {10: np.zeros(QUANTILES - 1)}, {10: np.full(100, math.nan)}])
-def test_fit_refuses_too_few_windows(ratios: dict[int, np.ndarray[tuple[int], np.dtype[np.float64]]]) -> None:
+@pytest.mark.parametrize(
+    "chosen", [{}, {10: chosen_of(np.zeros(QUANTILES - 1))}, {10: chosen_of(np.full(100, math.nan))}]
+)
+def test_fit_refuses_too_few_windows(chosen: dict[int, Chosen]) -> None:
     with pytest.raises(BadInput, match=r"at least 65 chosen windows.*calibration\.DEFAULT"):
-        fit(ratios)
+        fit(chosen)
 
 
 def test_confidence_by_hand() -> None:
@@ -74,7 +75,7 @@ def test_nothing_is_ever_certain() -> None:
 
 
 def test_a_load_seen_in_every_window_is_at_or_under_itself() -> None:
-    idle = fit({10: np.zeros(1000)})
+    idle = fit({10: chosen_of(np.zeros(1000))})
     assert confidence(idle, 0.0, 0.0, 0.0, 10) == pytest.approx(HIGHEST)
     assert confidence(idle, 0.001, 0.0, 0.0, 10) == pytest.approx(LOWEST)
 
@@ -92,7 +93,7 @@ def test_the_default_takes_the_forecast_at_its_word() -> None:
 
 
 def test_the_p90_stays_within_bounds() -> None:
-    low, high = fit({10: np.full(100, -9.0)}), fit({10: np.full(100, 9.0)})
+    low, high = (fit({10: chosen_of(np.full(100, ratio))}) for ratio in (-9.0, 9.0))
     assert p90_of(low, 5.0, 10.0, 10) == 0.0
     assert p90_of(high, 50.0, 90.0, 10) == 100.0
     assert p90_of(high, 110.0, 130.0, 10) == 130.0
@@ -105,7 +106,7 @@ def test_the_p90_stays_within_bounds() -> None:
     shift=st.floats(-1, 0.5),
 )
 def test_nine_tenths_lie_under_the_p90(p50: float, spread: float, minutes: int, shift: float) -> None:
-    calibration = Calibration(DEFAULT.lengths_min, DEFAULT.quantiles + np.float32(shift))
+    calibration = replace(DEFAULT, quantiles=DEFAULT.quantiles + np.float32(shift))
     p90 = float(p90_of(calibration, p50, p50 + spread, minutes))
     if 0 < p90 < 100:
         assert confidence(calibration, p50, p50 + spread, p90, minutes) == pytest.approx(0.9, abs=1e-6)
@@ -115,36 +116,3 @@ def test_nine_tenths_lie_under_the_p90(p50: float, spread: float, minutes: int, 
 def test_a_higher_limit_is_never_less_sure(p50: float, spread: float, limits: tuple[float, float]) -> None:
     low, high = (float(confidence(UNIFORM, p50, p50 + spread, limit, 15)) for limit in sorted(limits))
     assert LOWEST - 1e-12 <= low <= high <= HIGHEST + 1e-12
-
-
-def test_json_gives_the_same_bits_back() -> None:
-    rng = np.random.default_rng(4)
-    calibration = fit({10: rng.normal(size=500), 120: rng.gamma(2.0, size=500)})
-    again = from_json(to_json(calibration))
-    assert again.lengths_min == calibration.lengths_min
-    assert again.quantiles.dtype == np.float32
-    assert again.quantiles.tobytes() == calibration.quantiles.tobytes()
-
-
-ROW = list(range(QUANTILES))
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "not json",
-        "[]",
-        "{}",
-        json.dumps({"lengths_min": [], "quantiles": []}),
-        json.dumps({"lengths_min": [10], "quantiles": [ROW[:-1]]}),
-        json.dumps({"lengths_min": [10, 30], "quantiles": [ROW]}),
-        json.dumps({"lengths_min": [30, 10], "quantiles": [ROW, ROW]}),
-        json.dumps({"lengths_min": [10], "quantiles": [ROW[::-1]]}),
-        json.dumps({"lengths_min": [10], "quantiles": [[*ROW[:-1], math.nan]]}),
-        json.dumps({"lengths_min": [math.inf], "quantiles": [ROW]}),
-        json.dumps({"lengths_min": [10], "quantiles": [["x"] * QUANTILES]}),
-    ],
-)
-def test_a_broken_table_is_refused(body: str) -> None:
-    with pytest.raises(SetError, match="Train the set again"):
-        from_json(body.encode())

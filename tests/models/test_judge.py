@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.calibration import DEFAULT, QUANTILES, Calibration
+from models.calibration import DEFAULT, QUANTILES
 from models.forecast import FORECAST_DTYPE, HOURS, NO_START, STARTS, Rung
 from models.judge import Standing, Terms, Verdicts, judge, summarize, under_p90, window_loads, window_weights
+from tests.models.given import table_of
 
 DAY = 288
 Floats = npt.NDArray[np.float32]
@@ -146,7 +147,7 @@ def test_hours_beyond_the_first_day_are_not_judged() -> None:
 
 
 def test_confidence_is_what_the_calibration_says_of_the_window_and_other_rungs_have_the_default() -> None:
-    sure = Calibration((10,), np.linspace(-9, 0, QUANTILES, dtype=np.float32)[None])
+    sure = table_of(np.linspace(-9, 0, QUANTILES))
     records = np.concatenate([record(50), record(50, rung=Rung.HOUR_OF_DAY)])
     five_min = np.repeat(day(), 2, axis=0)
     terms = Terms(10, np.repeat(offered(), 2, axis=0), np.array([20.0, 30.0]), sure)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.errors import BadInput, SetError
-from models.manifest import Facts, Golden, check_golden, decode, encode
+from models.manifest import Facts, Golden, check_golden, check_libraries, decode, encode, libraries
 
 FACTS = Facts(("lead_h",), 0, 1440, 1500, {"mase": math.nan}, None)
 GOLDEN = Golden(np.array([[np.nan], [0.0]], np.float32), np.array([[0.0, 0.0, 2.5], [10, 20, np.nan]], np.float32))
@@ -27,15 +27,17 @@ def test_the_manifest_names_libraries_checksums_data_and_gaps() -> None:
 
 
 def test_a_gap_stays_a_gap_and_zero_stays_zero() -> None:
-    facts, golden, _ = decode("manifest", encode({"a": b""}, FACTS, GOLDEN))
+    facts, golden, _, made_with = decode("manifest", encode({"a": b""}, FACTS, GOLDEN))
     assert np.isnan(golden.rows[0, 0])
     assert golden.rows[1, 0] == 0.0
     assert np.isnan(golden.expected[1, 2])
     assert math.isnan(facts.scores["mase"])
+    assert made_with == libraries()
 
 
 @pytest.mark.parametrize(
-    ("rows", "expected"), [((0, 1), (0, 3)), ((2, 2), (2, 3)), ((2, 1), (1, 3)), ((2, 1), (2, 2)), ((2,), (2, 3))]
+    ("rows", "expected"),
+    [((0, 1), (0, 3)), ((2, 2), (2, 3)), ((2, 1), (1, 3)), ((2, 1), (2,)), ((2, 1), (2, 0)), ((2,), (2, 3))],
 )
 def test_golden_rows_of_another_shape_are_bad_input(rows: tuple[int, ...], expected: tuple[int, ...]) -> None:
     golden = Golden(np.zeros(rows, np.float32), np.zeros(expected, np.float32))
@@ -56,16 +58,43 @@ def test_predictions_within_a_hundredth_of_a_point_pass() -> None:
 def test_a_prediction_that_is_off_is_named(other: float) -> None:
     predicted = GOLDEN.expected.copy()
     predicted[1, 0] = other
-    with pytest.raises(SetError, match=r"golden row 1, mean: expected 10\.0000 % .*1 of 2 rows"):
+    with pytest.raises(SetError, match=r"golden row 1, output 0: expected 10\.0000 within 0\.01.*1 of 2 rows"):
         check_golden(GOLDEN, predicted)
 
 
 def test_a_number_where_a_gap_was_is_off() -> None:
     predicted = np.nan_to_num(GOLDEN.expected)
-    with pytest.raises(SetError, match="golden row 1, P90"):
+    with pytest.raises(SetError, match="golden row 1, output 2"):
         check_golden(GOLDEN, predicted)
 
 
 def test_predictions_of_another_shape_are_a_set_error() -> None:
     with pytest.raises(SetError, match=r"shape \(2, 3\)"):
         check_golden(GOLDEN, GOLDEN.expected[:1])
+
+
+@pytest.mark.parametrize("outputs", [1, 5, 104])
+def test_golden_rows_may_have_any_number_of_outputs(outputs: int) -> None:
+    golden = Golden(GOLDEN.rows, np.ones((2, outputs), np.float32))
+    assert decode("manifest", encode({"a": b""}, FACTS, golden)).golden.expected.shape == (2, outputs)
+
+
+def other_version(part: int) -> dict[str, str]:
+    numbers = libraries()["xgboost"].split(".")
+    numbers[part] = str(int(numbers[part]) + 1)
+    return {"xgboost": ".".join(numbers)}
+
+
+@pytest.mark.parametrize("made_with", [{}, {"xgboost": "0.90"}, other_version(0), other_version(1)])
+def test_a_set_of_another_xgboost_is_refused_by_name(made_with: dict[str, str]) -> None:
+    here = libraries()["xgboost"]
+    told = made_with.get("xgboost", "no version")
+    with pytest.raises(
+        SetError, match=f"model set 7: expected a set made with XGBoost {here}, got one made with {told}"
+    ):
+        check_libraries("model set 7", made_with)
+
+
+def test_another_patch_of_xgboost_and_another_numpy_will_do() -> None:
+    check_libraries("model set 7", libraries())
+    check_libraries("model set 7", {**other_version(2), "numpy": "1.0"})

@@ -19,6 +19,7 @@ from models.forecast import HOURS
 from models.minutes import DAY_MIN, parse_iso
 from models.quiet import RECORD_MIN, allowed_starts, default_starts
 from models.window import Ask, Choice, Window, choose
+from tests.models.given import regretting
 from tests.models.windows_given import hours, loads_by_minute, record_of, records
 
 MIDNIGHT = parse_iso("2026-03-10T00:00Z")
@@ -55,6 +56,15 @@ def test_a_vm_that_spikes_at_the_full_hour_never_gets_a_window_over_it() -> None
         for window in chosen(record, minutes=minutes, k=12).alternatives:
             assert (window.start - MIDNIGHT) % 60 >= 5
             assert (window.start - MIDNIGHT) % 60 + minutes <= 60
+
+
+def test_the_regret_to_expect_falls_with_what_a_window_promises() -> None:
+    record = record_of(hours(10, 2, 10), spread=2.0)
+    got = choose(MIDNIGHT, record, USUAL, regretting(DEFAULT))
+    hope = ((2 + 25 * 10) / 26 - 2) / 2
+    assert got.best.regret_expected == pytest.approx(1 - hope / 10, abs=1e-4)
+    assert got.now.regret_expected == 1.0
+    assert chosen(record).best.regret_expected is None  # nobody has measured what the default comes to
 
 
 def test_a_length_off_the_grid_takes_its_share_of_the_last_step() -> None:

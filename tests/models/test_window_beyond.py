@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.calibration import DEFAULT, Calibration
+from models.calibration import DEFAULT
 from models.errors import BadInput
 from models.forecast import HOURS
 from models.minutes import DAY_MIN, parse_iso
 from models.quiet import RECORD_MIN
 from models.weekday import OUTLOOK_HOURS, Outlook, weekday_outlook
 from models.window import DOUBT, Ask, Choice, Window, choose
-from tests.models.given import history_of
+from tests.models.given import history_of, regretting, table_of
 from tests.models.windows_given import Numbers, hours, loads_by_minute, record_of, records
 
 THURSDAY = parse_iso("2026-03-12T00:00Z")
@@ -103,9 +103,19 @@ def test_a_window_over_the_records_end_is_of_both_and_marked() -> None:
 
 
 def test_the_champions_calibration_judges_its_own_windows_only() -> None:
-    pessimist = Calibration((10,), np.full((1, 65), 1000.0, dtype=np.float32))
+    pessimist = table_of(1000.0)
     got = choose(THURSDAY, record_of(hours(30)), replace(USUAL, k=20), pessimist, outlook_of(np.array([50.0])))
     assert (got.now.violates, got.best.source, got.flagged) == (("max_load",), "weekday", False)
+
+
+def test_of_the_outlooks_windows_nobody_has_measured_the_regret() -> None:
+    outlook = outlook_of(np.array([1.0, 50.0]))
+    ask = replace(USUAL, start=THURSDAY, k=20, end=END_OF_ALL)
+    got = choose(THURSDAY, record_of(hours(50, 5, 50)), ask, regretting(DEFAULT), outlook)
+    assert {window.source: window.regret_expected is None for window in got.alternatives} == {
+        "forecast": False,
+        "weekday": True,
+    }
 
 
 def test_outside_of_forecast_and_outlook_nothing_is_made_up() -> None:

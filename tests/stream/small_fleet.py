@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 from fastapi import FastAPI
 
-from models.calibration import DEFAULT
+from models.calibration import DEFAULT, Calibration
 from models.fleet import SLOTS, Life, Placement, Policy
 from models.forecast import FORECAST_DTYPE, HOURS, NO_START, Reason, Rung
 from models.minutes import DAY_MIN, HOUR_MIN, Clock, parse_iso
@@ -71,9 +71,9 @@ def fill(folder: Path) -> Stores:
     return stores
 
 
-def app_of(stores: Stores, minutes_later: int = 0) -> FastAPI:
+def app_of(stores: Stores, minutes_later: int = 0, calibration: Calibration = DEFAULT) -> FastAPI:
     """The app, its wall clock standing `minutes_later` minutes after NOW."""
-    return create_app(Deps(stores, Limits(), lambda _model: DEFAULT, lambda: 60.0 * minutes_later))
+    return create_app(Deps(stores, Limits(), lambda _model: calibration, lambda: 60.0 * minutes_later))
 
 
 def _hours(block: int) -> range:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from models.calibration import DEFAULT, Calibration
+from models.calibration import DEFAULT
 from models.fleet import Policy
 from models.forecast import Reason, Rung
 from stream.answer import Answer, Subject, answer, standing
 from stream.question import Question
+from tests.models.given import table_of
 from tests.stream.answer_given import LIMITS, MIDNIGHT, NOW, ask, forecast_of, vm_of
 
 
@@ -105,7 +105,7 @@ def test_standing_is_the_answer_without_windows() -> None:
 
 
 def test_only_the_champion_is_judged_by_the_champions_calibration() -> None:
-    pessimist = Calibration((10,), np.full((1, 65), 1000.0, dtype=np.float32))
+    pessimist = table_of(1000.0)
     champion = answer(Subject("vm-1", vm_of(), forecast_of(50)), Question(), NOW, LIMITS, pessimist)
     fallback = forecast_of(50, rung=Rung.HOUR_OF_DAY, reason=Reason.MODEL_MISSING)
     other = answer(Subject("vm-1", vm_of(), fallback), Question(), NOW, LIMITS, pessimist)

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from models.calibration import DEFAULT
+from models.forecast import HOURS
 from models.minutes import DAY_MIN, format_iso
 from stream.stores.open import Stores
+from tests.models.given import regretting
 from tests.stream.small_fleet import BUSY, DAY, EMPTY, GAPPY, IDLE, IDS, MODEL, MOVED, NOW, OLD, app_of, ask, fill
 
 
@@ -48,6 +51,16 @@ def test_the_best_window_with_who_says_so_and_on_which_data(app: FastAPI) -> Non
         "made_at": "2026-03-10T12:04Z",
     }
     assert (got["data_coverage_7d"], got["age_min"]) == (0.95, 7)
+
+
+def test_the_regret_to_expect_is_told_where_it_is_known(app: FastAPI, stores: Stores) -> None:
+    known = app_of(stores, calibration=regretting(DEFAULT))
+    got = window(known, DAY)
+    hope = (sum(10.0 + hour % 24 for hour in range(12, 12 + HOURS)) / HOURS - 10.0) / 2
+    assert got["best"]["regret_expected"] == pytest.approx(max(1 - hope / 10, 0.3), abs=1e-4)
+    assert got["now"]["regret_expected"] == 1.0
+    assert "regret_expected" in known.openapi()["components"]["schemas"]["WindowOut"]["properties"]
+    assert window(known, GAPPY)["best"]["regret_expected"] is None  # not the champion's
 
 
 def test_every_part_of_the_question_is_heard(app: FastAPI) -> None:

@@ -108,7 +108,7 @@ class Fixed:
     def predict(self, history: History) -> Prediction:
         loads = np.full((len(history.mean), HOURS), 50, dtype=np.float32)
         loads[:, self._quiet] = 1
-        return Prediction(loads, loads, loads + 5)
+        return Prediction(loads, loads, loads + 5, loads)
 
 
 def test_a_changed_forecast_changes_the_answer(stores: Stores) -> None:

@@ -37,7 +37,7 @@ class Flat:
     def predict(self, history: History) -> Prediction:
         loads = np.full((len(history.mean), HOURS), 50, dtype=np.float32)
         loads[:1] = np.nan if self.rung == Rung.CHAMPION else 50
-        return Prediction(loads, loads.copy(), loads + 10)
+        return Prediction(loads, loads.copy(), loads + 10, loads.copy())
 
 
 class Fixed(Champion):
