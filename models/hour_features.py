@@ -134,7 +134,7 @@ def _std_known(values: Floats, axis: int) -> Floats:
 def _residuals(week: Floats, profile: Floats, spread: Floats) -> dict[str, Floats]:
     """How the last 7 days went about the profile: float32[n, 1] each."""
     over = week - profile[:, None]
-    rms = np.sqrt(mean_known((over * over).reshape(len(over), -1), axis=1))[:, None]
+    rms = np.sqrt(mean_known((over * over).reshape(len(over), WEEK_HOURS), axis=1))[:, None]
     known = ~np.isnan(over)
     above = (over > rms[:, :, None]) & known
     return {
