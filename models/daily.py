@@ -65,12 +65,22 @@ def day_profile(days: Floats) -> Floats:
 
 def settle(total: Floats, weight: Floats) -> Floats:
     """total / weight, both float32[n, 24]; slots without weight from their neighbours (see `day_profile`)."""
-    nan = np.full(total.shape, np.nan, np.float32)
-    profile = np.divide(total, weight, out=nan.copy(), where=weight > 0)
+    profile: Floats = np.divide(total, weight, out=np.full(total.shape, np.nan, np.float32), where=weight > 0)
+    known = weight > 0
+    holed = np.flatnonzero(known.any(axis=1) & ~known.all(axis=1))
+    around = _around(total[holed]) / _around(weight[holed])
+    profile[holed] = np.where(known[holed], profile[holed], around)
+    return profile
+
+
+def _around(values: Floats) -> Floats:
+    """Each slot's neighbours in sum, half as much for each hour of distance: float32[n, 24]."""
     distance = np.abs(np.subtract.outer(np.arange(DAY_HOURS), np.arange(DAY_HOURS)))
     near = (0.5 ** np.minimum(distance, DAY_HOURS - distance)).astype(np.float32)
-    around = np.divide(total @ near, weight @ near, out=nan, where=weight.any(axis=1, keepdims=True))
-    return np.where(np.isnan(profile), around, profile)
+    around = np.zeros(values.shape, np.float32)
+    for slot in range(DAY_HOURS):  # not BLAS: a VM's bytes must not depend on its place among the others
+        around += values[:, slot, None] * near[slot]
+    return around
 
 
 def level_drift(last_hours: Floats, profile: Floats) -> Floats:

@@ -20,7 +20,7 @@ from models.daily import (
     SLOT_OF_LEAD,
     drift_left,
 )
-from models.forecast import HISTORY_HOURS, HOURS, Floats, History
+from models.forecast import HISTORY_HOURS, HOURS, Floats, History, take_vms
 from models.minutes import DAY_MIN, EPOCH_WEEKDAY, HOUR_MIN, utc_offsets_min
 from models.past import Past, mean_all, mean_of, past_of, profile_of_day, week_mean, week_std
 
@@ -95,6 +95,8 @@ class Seen(NamedTuple):
 def features(history: History) -> Seen:
     """What is known of the VMs of `history`, in their order; a VM's row depends on its own history and its host's."""
     n = len(history.mean)
+    if n == 1:  # see `_chunks`
+        return features(take_vms(history, np.array([0, 0]))).take(slice(0, 1))
     seen = Seen(
         np.empty((n, len(FEATURES)), np.float32), *(np.empty(shape, np.float32) for shape in ((n, HOURS), n, n))
     )
@@ -229,4 +231,6 @@ def _hosts(X: Floats, history: History) -> None:
 
 
 def _chunks(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + CHUNK_VMS, n)) for start in range(0, n, CHUNK_VMS))
+    """Parts of nearly one size: numpy sums a lone column in another order than one of several, so none may be left."""
+    parts = -(-n // CHUNK_VMS)
+    return (slice(n * k // parts, n * (k + 1) // parts) for k in range(parts))

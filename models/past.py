@@ -42,7 +42,7 @@ def profile_of_day(past: Past) -> Floats:
         weight *= np.float32(DAY_DECAY)
         weight += known
     if (weight == 0).any():
-        return settle(total.T, weight.T).T
+        return np.ascontiguousarray(settle(total.T, weight.T).T)  # or later sums would run in another order
     return np.asarray(total / weight)
 
 

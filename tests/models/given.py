@@ -56,7 +56,7 @@ def regretting(calibration: Calibration) -> Calibration:
     """The same, with a regret of 1 where a window promises nothing, falling by 0.1 a spread of hope to 0.3."""
     bins = np.arange(BINS, dtype=np.float32)
     hope = np.broadcast_to(bins, (len(calibration.lengths_min), BINS))
-    return replace(calibration, hope=hope, regret=1 - hope / 10)
+    return replace(calibration, hope=hope, regret=1 - hope / np.float32(10))
 
 
 def chosen_of(ratio: npt.ArrayLike) -> Chosen:
