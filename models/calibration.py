@@ -119,7 +119,7 @@ def _regret_table(chosen: Chosen) -> tuple[Doubles, Doubles]:
     return hope, np.repeat([value for value, _ in pooled], [int(weight) for _, weight in pooled])
 
 
-def confidence(calibration: Calibration, p50_pct: Load, p90_pct: Load, max_load_pct: float, minutes: int) -> Doubles:
+def confidence(calibration: Calibration, p50_pct: Load, p90_pct: Load, max_load_pct: Load, minutes: int) -> Doubles:
     """P(mean load <= max_load_pct) in chosen windows of `minutes`, within 1/66 and 65/66; NaN where the forecast is."""
     ratio = ratio_of(max_load_pct, p50_pct, p90_pct)
     return np.asarray(np.interp(ratio, _row(calibration, "quantiles", minutes), PROBABILITIES))
