@@ -44,11 +44,17 @@ def chosen_windows(question: Asked, records: Records, minutes: int) -> Chosen:
     room = loads.mean - loads.best
     regret = (loads.chosen["ours"] - loads.best) / np.where(room >= MACRO_FLOOR_PCT, room, np.nan)
     mean, p50, p90 = said_of(records, starts, minutes)
+    return Chosen(
+        ratio_of(load_in(question, starts, minutes), p50, p90), hope_of(mean, *mean_and_spread(records)), regret
+    )
+
+
+def load_in(question: Asked, starts: npt.NDArray[np.int64], minutes: int) -> Doubles:
+    """The mean load that came in these windows: float64[n], percent; NaN where there is none, or a step is a gap."""
     there = starts != NO_START
-    first = np.where(there, starts, 0)
-    columns = first[:, None] + np.arange(minutes // STEP_MIN)
-    load = np.where(there, question.came[np.arange(len(first))[:, None], columns].mean(axis=1), np.nan)
-    return Chosen(ratio_of(load, p50, p90), hope_of(mean, *mean_and_spread(records)), regret)
+    columns = np.where(there, starts, 0)[:, None] + np.arange(minutes // STEP_MIN)
+    load = question.came[np.arange(len(starts))[:, None], columns].mean(axis=1, dtype=np.float64)
+    return np.where(there, load, np.nan)
 
 
 def said_of(records: Records, starts: npt.NDArray[np.int64], minutes: int) -> tuple[Doubles, Doubles, Doubles]:

@@ -1,0 +1,37 @@
+"""Where a trace is split into what is learned from and what is asked about, and whether it is long enough for that."""
+
+from __future__ import annotations
+
+from batch.dataset import HELD_OUT_ORIGINS, HELD_OUT_STEP_H, LEAST_HISTORY_H
+from batch.recorded import Recorded
+from models.errors import BadInput
+from models.forecast import HOURS
+from models.minutes import DAY_MIN, HOUR_MIN, Minute, ceil_to, format_iso
+
+LEARNED_H = LEAST_HISTORY_H + 2 * HOURS + (HELD_OUT_ORIGINS - 1) * HELD_OUT_STEP_H  # as `dataset.origins_of` needs
+LEARNED_SHARE = (2, 3)
+ASKED_H = HOURS
+
+
+def default_split(fleet: Recorded) -> Minute:
+    """Two thirds of the trace's span, at a whole hour."""
+    part, of = LEARNED_SHARE
+    return fleet.start + int(fleet.hours.shape[1]) * part // of * HOUR_MIN
+
+
+def check_span(fleet: Recorded, split: Minute) -> None:
+    """BadInput unless `split` is a whole hour with enough of the trace before it to learn from and after it to ask."""
+    if split % HOUR_MIN:
+        near = format_iso(ceil_to(split, HOUR_MIN))
+        raise BadInput("split", expected="a whole hour (UTC)", got=format_iso(split), remedy=f"Try {near}.")
+    before_h, after_h = (split - fleet.start) // HOUR_MIN, (fleet.end - split) // HOUR_MIN
+    if before_h >= LEARNED_H and after_h >= ASKED_H:
+        return
+    days = f"{LEARNED_H / 24:.1f} days to learn from and {ASKED_H / 24:.1f} to ask about"
+    if fleet.hours.shape[1] < LEARNED_H + ASKED_H:
+        got = f"{(fleet.end - fleet.start) / DAY_MIN:.1f} days in all"
+        raise BadInput("trace", expected=f"at least {days}", got=got, remedy="Score a longer trace.")
+    earliest, latest = fleet.start + LEARNED_H * HOUR_MIN, fleet.end - ASKED_H * HOUR_MIN
+    got = f"{before_h / 24:.1f} days before {format_iso(split)} and {after_h / 24:.1f} after it"
+    remedy = f"Split it with --split between {format_iso(earliest)} and {format_iso(latest)}."
+    raise BadInput("trace", expected=f"at least {days}", got=got, remedy=remedy)
