@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from zipfile import BadZipFile
 
 import numpy as np
 from xgboost.core import XGBoostError
@@ -107,7 +108,7 @@ def from_files(files: Mapping[str, bytes], name: str, *, threads: int, device: s
     try:
         student = student_from(files, threads=threads, device=device)
         widening = np.array(json.loads(files[WIDENING_FILE]), dtype=np.float32)
-    except (KeyError, ValueError, TypeError, OSError, XGBoostError) as error:
+    except (KeyError, ValueError, TypeError, EOFError, OSError, BadZipFile, XGBoostError) as error:
         raise _broken(name, f"{type(error).__name__}: {error}") from error
     if widening.shape != (CELLS,):
         raise _broken(name, f"{WIDENING_FILE} of shape {widening.shape}")

@@ -92,7 +92,7 @@ def student_files(student: Student) -> dict[str, bytes]:
 
 
 def student_from(files: Mapping[str, bytes], *, threads: int, device: str = "cpu") -> Student:
-    """The student of `student_files`. KeyError, ValueError, OSError or XGBoostError where it is something else."""
+    """The student of `student_files`; where it is something else, whatever error its libraries have for that."""
     data = files[TREES_FILE]
     if not data.startswith(UBJ_START):
         raise ValueError(f"{TREES_FILE} of {len(data)} bytes that are not UBJ")

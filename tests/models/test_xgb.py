@@ -1,110 +1,144 @@
-"""The heads: learned, ordered, bounded, repeatable, and the same after a trip through bytes."""
+"""The champion: ordered, bounded, calibrated, the same whatever the fleet's order, and after a trip through bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import models.xgb
+from models.conformal import CELLS
 from models.errors import SetError
 from models.features import features
-from models.forecast import HOURS, Rung, slice_history
+from models.forecast import HOURS, Prediction, Rung, take_vms
+from models.manifest import check_golden
 from models.score import interval_coverage
-from models.xgb import HEADS, Effort, XgbForecaster, calibrate, from_files, to_files, train
-from tests.models.given import END, Floats, history_of, rhythm
-
-LATE = slice_history(history_of(rhythm(60, 400, seed=11)), END - HOURS * 60)
-TRUTH = rhythm(60, 400, seed=11)[:, -HOURS:]
-
-
-class Trained(NamedTuple):
-    forecaster: XgbForecaster
-    X: Floats
-    y: Floats
+from models.xgb import WIDENING_FILE, calibrate, from_files, golden_of, to_files
+from models.xgb_student import TABLE_FILE, TREES_FILE, plain_words
+from tests.models.given import END, Floats, history_of
+from tests.models.taught import LATE, TRUTH, forecaster
 
 
-def rows() -> tuple[Floats, Floats]:
-    """Rows of 60 VMs at six earlier origins."""
-    history = history_of(rhythm(60, 400, seed=11))
-    origins = [END - hours * 60 for hours in range(2 * HOURS, 2 * HOURS + 42, 7)]
-    X = np.concatenate([features(slice_history(history, origin)) for origin in origins])
-    ends = [400 - (END - origin) // 60 for origin in origins]
-    return X, np.concatenate([history.mean[:, end : end + HOURS].reshape(-1) for end in ends])
-
-
-def nothing(what: str, share: float) -> None:
-    """A progress that nobody watches."""
-
-
-@pytest.fixture(scope="module")
-def trained() -> Trained:
-    X, y = rows()
-    return Trained(train(X, y, Effort(seed=1, threads=1), nothing), X, y)
-
-
-def test_progress_names_each_head_before_it_is_trained() -> None:
-    X, y = rows()
-    told: list[tuple[str, float]] = []
-    train(X[:500], y[:500], Effort(seed=1, threads=1), lambda what, share: told.append((what, round(share, 2))))
-    assert told == [("training the mean", 0.0), ("training the p50", 0.33), ("training the p90", 0.67)]
-
-
-def test_same_data_and_seed_give_the_same_bytes_and_another_seed_does_not(trained: Trained) -> None:
-    again = train(trained.X, trained.y, Effort(seed=1, threads=1), nothing)
-    other = train(trained.X, trained.y, Effort(seed=2, threads=1), nothing)
-    assert to_files(again) == to_files(trained.forecaster)
-    assert to_files(other) != to_files(trained.forecaster)
-
-
-def test_a_prediction_is_whole_ordered_and_within_0_and_100(trained: Trained) -> None:
-    said = trained.forecaster.predict(LATE)
+def assert_bounded(said: Prediction) -> None:
     for values in (said.mean, said.p50, said.p90):
-        assert values.shape == (60, HOURS)
-        assert values.dtype == np.float32
         assert ((values >= 0) & (values <= 100)).all()
     assert (said.p50 <= said.p90).all()
-    assert trained.forecaster.rung == Rung.CHAMPION
+    assert np.isfinite(said.rank).all()
 
 
-def test_a_vm_never_seen_gets_nothing_and_its_neighbours_the_same_as_without_it(trained: Trained) -> None:
-    mean = LATE.mean[:2].copy()
-    alone = trained.forecaster.predict(history_of(mean, end=LATE.end))
-    mean[0] = np.nan
-    said = trained.forecaster.predict(history_of(mean, end=LATE.end))
-    assert np.isnan([said.mean[0], said.p50[0], said.p90[0]]).all()
-    np.testing.assert_array_equal(said.mean[1], alone.mean[1])
+def test_a_prediction_is_whole_ordered_and_within_0_and_100() -> None:
+    said = forecaster().predict(LATE)
+    assert [values.shape for values in said] == [(60, HOURS)] * 4
+    assert {values.dtype.name for values in said} == {"float32"}
+    assert_bounded(said)
+    assert forecaster().rung == Rung.CHAMPION
 
 
-def test_chunks_do_not_show(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = trained.forecaster.predict(LATE)
-    monkeypatch.setattr(models.xgb, "CHUNK_VMS", 7)
-    chunked = trained.forecaster.predict(LATE)
-    np.testing.assert_array_equal(chunked.p90, whole.p90)
-    np.testing.assert_array_equal(chunked.mean, whole.mean)
+loads = arrays(
+    np.float32,
+    (3, 60),
+    elements=st.one_of(st.floats(0, 100, width=32), st.sampled_from([np.nan, np.inf, -np.inf, 1e9])),
+    fill=st.sampled_from([np.float32(0), np.float32(30), np.float32(100)]),
+)
+widenings = arrays(np.float32, CELLS, elements=st.floats(-5, 5, width=32))
 
 
-def test_no_vm_is_no_error(trained: Trained) -> None:
-    assert trained.forecaster.predict(history_of(np.empty((0, 336)))).mean.shape == (0, HOURS)
+@settings(max_examples=60)
+@given(loads, widenings)
+def test_p50_stays_under_p90_and_both_within_0_and_100_whatever_came(mean: Floats, widening: Floats) -> None:
+    mean[:, -1] = 50.0  # something is known of each
+    assert_bounded(replace(forecaster(), widening=widening).predict(history_of(mean)))
 
 
-def test_calibration_only_widens_the_bound_and_covers_what_it_was_shown(trained: Trained) -> None:
-    X, y = features(LATE), TRUTH.reshape(-1)
-    before = trained.forecaster.predict_rows(X)
-    after = calibrate(trained.forecaster, X, y).predict_rows(X)
-    np.testing.assert_array_equal(after[:, :2], before[:, :2])
-    assert (after[:, 2] >= before[:, 2]).all()
-    assert interval_coverage(after[:, 2], y) >= 0.899
+def test_a_vm_never_seen_gets_nothing_and_its_neighbours_the_same_as_without_it() -> None:
+    mean = LATE.mean[:3].copy()
+    whole = forecaster().predict(history_of(mean, end=LATE.end))
+    mean[1] = np.nan
+    said = forecaster().predict(history_of(mean, end=LATE.end))
+    for values, before in zip(said, whole, strict=True):
+        assert np.isnan(values[1]).all()
+        np.testing.assert_array_equal(values[[0, 2]], before[[0, 2]])
 
 
-def test_a_forecaster_comes_back_from_its_files(trained: Trained) -> None:
-    calibrated = calibrate(trained.forecaster, features(LATE), TRUTH.reshape(-1))
+def test_neither_the_fleets_order_nor_batches_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = forecaster().predict(LATE)
+    monkeypatch.setattr(models.xgb, "BATCH_VMS", 7)
+    for rows in (np.arange(60), np.arange(59, -1, -1), np.array([31])):
+        said = forecaster().predict(take_vms(LATE, rows))
+        for values, before in zip(said, whole, strict=True):
+            np.testing.assert_array_equal(values, before[rows])
+
+
+def test_no_vm_is_no_error() -> None:
+    assert forecaster().predict(history_of(np.empty((0, 336)))).mean.shape == (0, HOURS)
+
+
+def test_doubles_are_read_as_the_floats_next_to_them() -> None:
+    doubles: Any = LATE.mean.astype(np.float64)
+    for values, before in zip(
+        forecaster().predict(replace(LATE, mean=doubles)), forecaster().predict(LATE), strict=True
+    ):
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values, before)
+
+
+def test_what_lies_outside_of_0_and_100_is_cut_and_counted() -> None:
+    seen, champion = features(LATE), forecaster()
+    champion.predict_seen(seen._replace(floor=np.full_like(seen.floor, 50.0), spread=np.full_like(seen.spread, 0.1)))
+    assert champion.clipped == 0
+    said = champion.predict_seen(seen._replace(floor=np.full_like(seen.floor, 5000.0)))
+    assert (said.mean == 100).all()
+    assert champion.clipped == 3 * 60 * HOURS
+    floor = np.full_like(seen.floor, -5000.0)
+    floor[:10] = np.nan  # what is not known is not cut
+    assert (champion.predict_seen(seen._replace(floor=floor)).p50[10:] == 0).all()
+    assert champion.clipped == 3 * (60 + 50) * HOURS
+
+
+def test_where_nothing_moves_the_order_is_the_means() -> None:
+    said = forecaster().predict(history_of(np.concatenate([np.full((1, 336), 30.0), LATE.mean[:1, -336:]])))
+    np.testing.assert_array_equal(said.rank[0], said.mean[0])
+    assert not np.array_equal(said.rank[1], said.mean[1])
+
+
+def test_calibration_moves_the_bound_alone_and_covers_what_it_was_shown() -> None:
+    seen = features(LATE)
+    before = forecaster().predict_seen(seen)
+    after = calibrate(forecaster(), seen, TRUTH).predict_seen(seen)
+    for name in ("mean", "p50", "rank"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+    assert interval_coverage(after.p90, TRUTH) == pytest.approx(0.9, abs=0.02)
+
+
+def test_calibrating_again_does_not_add_up() -> None:
+    seen = features(LATE)
+    once = calibrate(forecaster(), seen, TRUTH)
+    np.testing.assert_array_equal(calibrate(once, seen, TRUTH).widening, once.widening)
+
+
+def test_golden_rows_are_predicted_again_from_the_files() -> None:
+    champion, seen = forecaster(), features(LATE)
+    golden = golden_of(champion, seen, 16)
+    assert golden.rows.shape[0] == 16
+    back = from_files(to_files(champion), "set-7", threads=1)
+    check_golden(golden, plain_words(back.student, golden.rows))
+    with pytest.raises(SetError, match="golden row"):
+        check_golden(golden, plain_words(back.student, golden.rows + np.float32(3)))
+    assert len(golden_of(champion, seen.take(slice(0, 5)), 16).rows) == 5
+
+
+def test_a_forecaster_comes_back_from_its_files() -> None:
+    calibrated = calibrate(forecaster(), features(LATE), TRUTH)
     back = from_files(to_files(calibrated), "set-7", threads=1)
     assert back.name == "set-7"
-    np.testing.assert_array_equal(back.predict(LATE).p90, calibrated.predict(LATE).p90)
-    np.testing.assert_array_equal(back.predict(LATE).mean, calibrated.predict(LATE).mean)
+    for values, before in zip(back.predict(LATE), calibrated.predict(LATE), strict=True):
+        np.testing.assert_array_equal(values, before)
     assert to_files(back) == to_files(calibrated)
 
 
@@ -112,8 +146,43 @@ def altered(files: Mapping[str, bytes], name: str, data: bytes | None) -> dict[s
     return {key: value for key, value in {**files, name: data}.items() if value is not None}
 
 
-@pytest.mark.parametrize("name", [*(f"{head}.ubj" for head in HEADS), "p90_widening.json"])
-@pytest.mark.parametrize("data", [None, b"", b"{}", b"[1, 2]", b"{L", b"\xff\xfe"])
-def test_a_missing_or_broken_file_is_refused(trained: Trained, name: str, data: bytes | None) -> None:
+@pytest.mark.parametrize("name", [TREES_FILE, TABLE_FILE, WIDENING_FILE])
+@pytest.mark.parametrize("data", [None, b"", b"{}", b"[1, 2]", b"{L", b"\xff\xfe", b"PK\x03\x04"])
+def test_a_missing_or_broken_file_is_refused(name: str, data: bytes | None) -> None:
     with pytest.raises(SetError, match="model set set-7"):
-        from_files(altered(to_files(trained.forecaster), name, data), "set-7", threads=1)
+        from_files(altered(to_files(forecaster()), name, data), "set-7", threads=1)
+
+
+def of_hours(**values: Floats) -> dict[str, Prediction]:
+    """What is said of VMs by hand, each alone."""
+    said = forecaster().predict(history_of(np.stack(list(values.values()))))
+    return {name: Prediction(*(part[k] for part in said)) for k, name in enumerate(values)}
+
+
+def test_odd_histories_have_sane_forecasts() -> None:
+    jump = np.full(336, 10.0, np.float32)
+    jump[-24:] = 60.0
+    lone = np.full(336, np.nan, np.float32)
+    lone[-1] = 20.0
+    flat = {"idle": 0.0, "constant": 30.0, "full": 100.0}
+    said = of_hours(**{name: np.full(336, load, np.float32) for name, load in flat.items()}, jump=jump, lone=lone)
+    for name, load in flat.items():
+        assert said[name].p50 == pytest.approx(np.full(HOURS, load), abs=1.0)
+        assert np.ptp(said[name].rank) <= 1.0
+    assert said["jump"].p50[0] > 30.0
+    assert said["lone"].p50[0] == pytest.approx(20.0, abs=5.0)
+    assert_bounded(Prediction(*(np.stack(parts) for parts in zip(*said.values(), strict=True))))
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+def test_a_vm_with_infinities_is_as_one_with_gaps_and_changes_no_neighbour(bad: float) -> None:
+    mean = np.tile(LATE.mean[:, -336:], (20, 1))
+    whole = forecaster().predict(history_of(mean, end=END))
+    mean[700, 3::7], gaps = bad, mean.copy()
+    gaps[700, 3::7] = np.nan
+    said, other = (forecaster().predict(history_of(one, end=END)) for one in (mean, gaps))
+    rest = np.delete(np.arange(1200), 700)
+    for values, before, gap in zip(said, whole, other, strict=True):
+        assert values[rest].tobytes() == before[rest].tobytes()
+        assert values[700].tobytes() == gap[700].tobytes()
+        assert np.isfinite(values[700]).all()
