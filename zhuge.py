@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from models.effort import Effort
 from models.errors import ZhugeError
 from models.minutes import Minute
 from stream.client import Client
@@ -69,10 +70,10 @@ def cli(context: click.Context, path: str | None, data: Path | None) -> None:
     context.obj = Front(load_settings(path, overrides), _train)
 
 
-def _train(stores: Stores, registry: str, device: str, threads: int, end: Minute, progress: Progress) -> None:
+def _train(stores: Stores, registry: str, effort: Effort, end: Minute, progress: Progress) -> None:
     from batch.commands import train_from_stores  # noqa: PLC0415 (xgboost only where something is trained)
 
-    train_from_stores(stores, registry, device, threads, end, progress)
+    train_from_stores(stores, registry, effort, end, progress)
 
 
 def main() -> NoReturn:

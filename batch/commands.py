@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -11,28 +10,26 @@ import numpy as np
 from batch.recorded import PROFILE_ALPHA
 from batch.rolling import Asked
 from batch.train import MOST_HELD_OUT_VMS, How, train_champion
+from models.effort import Effort
 from models.fleet import Vm, newest_lives
 from models.forecast import STARTS, Floats, History, slice_history, take_vms
 from models.inside import profile_of
 from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, Span
 from models.objects import open_objects
-from models.xgb_teachers import Effort
 from stream.stores.history import read_history
 from stream.stores.open import Stores
 from stream.stores.protocols import METRIC_CPU, Series
 
 TRAIN_HOURS = 24 * 28
 PAST_DAYS = 14
-SEED = 7
 
 
 def train_from_stores(
-    stores: Stores, registry: str, device: str, threads: int, end: Minute, progress: Callable[[float, str], None]
+    stores: Stores, registry: str, effort: Effort, end: Minute, progress: Callable[[float, str], None]
 ) -> None:
-    """Train on the 28 days before `end` and promote. BadInput as `train_champion`. `threads` 0: all cores."""
+    """Train on the 28 days before `end` and promote. BadInput as `train_champion`."""
     vms = newest_lives(stores.catalogue.lives())
     history = read_history(stores.series, vms, end, TRAIN_HOURS)
-    effort = Effort(SEED, threads or os.cpu_count() or 1, device)
     how = How(effort, lambda origin: asked_from(stores.series, vms, history, origin))
     train_champion(history, open_objects(registry), how, progress)
 

@@ -57,7 +57,7 @@ class Sure(NamedTuple):
 
 
 class Bins(NamedTuple):
-    """Confidence in BINS equal parts of 0 to 1. said, kept: float64[BINS], means, NaN where empty; windows: int64[BINS].
+    """Confidence in BINS equal parts of 0 to 1. said, kept: float64[BINS], means, NaN where empty; windows: int64.
 
     error: mean of |said - kept| over the bins of LEAST_WINDOWS and more; weighted: over the windows.
     """

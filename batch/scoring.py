@@ -18,15 +18,15 @@ from batch.regrets import Table, clusters_of, table_of
 from batch.reliability import Bins, Bounds, Kept, Sure, bins_of, bounds_of, kept_of, sure_of
 from batch.rolling import Asked, Loads, Method, Records, asked_at, loads_of, origins_between, served, starts_of
 from batch.spans import check_span, default_split
-from batch.train import MOST_DAYS, How, Progress, train_set
+from batch.train import How, Progress, train_set
 from models import xgb_plain
 from models.baseline import HourOfDay, KindProfile
 from models.calibration import DEFAULT, Calibration
+from models.effort import Effort
 from models.errors import BadInput
 from models.forecast import Floats, Forecaster, History, take_vms
 from models.minutes import HOUR_MIN, Minute
 from models.score import mae
-from models.xgb_teachers import Effort
 
 OURS, PLAIN, MEAN_7D, ORACLE = "ours", "plain XGBoost", "hour-of-day mean 7 d", "oracle"
 ORIGIN_STEP_H = 29  # so that every hour of the day is an origin
@@ -115,7 +115,7 @@ def learn(fleet: Recorded, split: Minute, effort: Effort, progress: Progress) ->
     history = history_at(fleet, split, (split - fleet.start) // HOUR_MIN)
     made = train_set(history, How(effort, partial(asked_at, fleet)), lambda share, what: progress(0.8 * share, what))
     progress(0.8, "training the plain XGBoost")
-    lessons = fit_days(history, origins_of(history).fit, MOST_DAYS, effort.seed).lessons
+    lessons = fit_days(history, origins_of(history).fit, effort.vm_days, effort.seed).lessons
     plain = partial(xgb_plain.forecast, xgb_plain.train(lessons, effort))
     ladder = (made.forecaster, HourOfDay(), KindProfile())
     return Learned(ladder, DEFAULT if made.calibration is None else made.calibration, plain)

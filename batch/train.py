@@ -18,6 +18,7 @@ from batch.rolling import Asked, loads_of, served, starts_of
 from batch.windows import calibrate_windows
 from models.baseline import hour_of_day_mean
 from models.calibration import Calibration, to_json
+from models.effort import Effort
 from models.errors import BadInput
 from models.features import FEATURES
 from models.forecast import History, slice_history
@@ -28,9 +29,8 @@ from models.registry import champion, promote, save_set
 from models.score import interval_coverage, mae, window_regret
 from models.xgb import XgbForecaster, calibrate, golden_of, to_files, untitled
 from models.xgb_student import distil
-from models.xgb_teachers import Effort, opinions, teach
+from models.xgb_teachers import opinions, teach
 
-MOST_DAYS = 12_000  # twice as many scored the same within noise
 LEAST_DAYS = 100
 MOST_HELD_OUT_VMS = 4_000
 GOLDEN_ROWS = 16
@@ -47,7 +47,6 @@ class How:
     effort: Effort
     asked: Callable[[Minute], Asked]
     price: float = 0.001
-    most_days: int = MOST_DAYS
 
 
 class TrainedSet(NamedTuple):
@@ -63,7 +62,7 @@ def train_set(history: History, how: How, progress: Progress) -> TrainedSet:
     """Teachers, student, P90 and confidence. BadInput where the history is too short or small to train on."""
     origins = origins_of(history)
     progress(0.05, "days")
-    days = fit_days(history, origins.fit, most_days=how.most_days, seed=how.effort.seed)
+    days = fit_days(history, origins.fit, most_days=how.effort.vm_days, seed=how.effort.seed)
     if len(days.vm) < LEAST_DAYS:
         raise BadInput(
             "history to train on",

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -24,11 +24,12 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import BadInput, SetError
+from models.sureness import KNOTS, SHARES, as_said, fit_sureness
 
 LENGTHS_MIN = (10, 30, 60, 120)  # the lengths that a set is calibrated for
 QUANTILES = 65
 BINS = 8  # of hope
-TABLES = ("quantiles", "hope", "regret")
+TABLES = ("quantiles", "hope", "regret", "sure")
 # i / (m + 1), Weibull's plotting positions: a table of m quantiles says nothing beyond its ends, so no confidence
 # is under 1/66 or over 65/66.
 PROBABILITIES: npt.NDArray[np.float64] = np.arange(1, QUANTILES + 1) / (QUANTILES + 1)
@@ -43,13 +44,14 @@ class Calibration:
     """By length of window, lengths_min rising. quantiles: float32[lengths, QUANTILES], of the ratio.
 
     hope, regret: float32[lengths, BINS], rising and falling: the mean regret of windows that promised so much; both of
-    no bins where nobody has measured it.
+    no bins where nobody has measured it. sure: float32[lengths, KNOTS], what a share of ratios is worth (`sureness`).
     """
 
     lengths_min: tuple[int, ...]
     quantiles: npt.NDArray[np.float32]
     hope: npt.NDArray[np.float32]
     regret: npt.NDArray[np.float32]
+    sure: npt.NDArray[np.float32]
 
 
 class Chosen(NamedTuple):
@@ -86,7 +88,13 @@ def fit(chosen: Mapping[int, Chosen]) -> Calibration:
         rows.append(np.quantile(known.astype(np.float64), PROBABILITIES, method="weibull"))
         tables.append(_regret_table(chosen[length]))
     hope, regret = np.array(tables, dtype=np.float32).transpose(1, 0, 2)
-    return Calibration(tuple(sorted(chosen)), np.array(rows, dtype=np.float32), hope, regret)
+    return Calibration(tuple(sorted(chosen)), np.array(rows, dtype=np.float32), hope, regret, _sure(len(rows)))
+
+
+def assured(calibration: Calibration, observed: Mapping[int, tuple[Doubles, Doubles]]) -> Calibration:
+    """The same with what was observed: for each of its lengths, `share_of` and whether it came so (`fit_sureness`)."""
+    rows = [fit_sureness(*observed[length]) for length in calibration.lengths_min]
+    return replace(calibration, sure=np.array(rows, dtype=np.float32))
 
 
 def expected_regret(calibration: Calibration, hope: Load, minutes: int) -> Doubles:
@@ -121,6 +129,13 @@ def _regret_table(chosen: Chosen) -> tuple[Doubles, Doubles]:
 
 def confidence(calibration: Calibration, p50_pct: Load, p90_pct: Load, max_load_pct: Load, minutes: int) -> Doubles:
     """P(mean load <= max_load_pct) in chosen windows of `minutes`, within 1/66 and 65/66; NaN where the forecast is."""
+    share = share_of(calibration, p50_pct, p90_pct, max_load_pct, minutes)
+    sure = np.interp(share, SHARES, _row(calibration, "sure", minutes))
+    return np.clip(sure, PROBABILITIES[0], PROBABILITIES[-1])
+
+
+def share_of(calibration: Calibration, p50_pct: Load, p90_pct: Load, max_load_pct: Load, minutes: int) -> Doubles:
+    """Share of the table's ratios at or under max_load's own: a confidence before `sureness`."""
     ratio = ratio_of(max_load_pct, p50_pct, p90_pct)
     return np.asarray(np.interp(ratio, _row(calibration, "quantiles", minutes), PROBABILITIES))
 
@@ -130,7 +145,8 @@ def p90_of(calibration: Calibration, p50_pct: Load, p90_pct: Load, minutes: int)
 
     Kept within 0 and 100, or the forecast's own P90 where that is higher (a VM may run over its allocation).
     """
-    q90 = np.interp(0.9, PROBABILITIES, _row(calibration, "quantiles", minutes))
+    share = np.interp(0.9, _row(calibration, "sure", minutes), SHARES)
+    q90 = np.interp(share, PROBABILITIES, _row(calibration, "quantiles", minutes))
     p90 = np.asarray(p50_pct, dtype=np.float64) + q90 * _spread(p50_pct, p90_pct)
     return np.asarray(np.clip(p90, 0.0, np.maximum(100.0, p90_pct)))
 
@@ -146,7 +162,7 @@ def from_json(data: bytes) -> Calibration:
     try:
         body = json.loads(data)
         lengths = tuple(int(length) for length in body["lengths_min"])
-        quantiles, hope, regret = (np.array(body[name], dtype=np.float32) for name in TABLES)
+        quantiles, hope, regret, sure = (np.array(body[name], dtype=np.float32) for name in TABLES)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise _broken(f"{type(error).__name__}: {error}") from error
     if quantiles.shape != (len(lengths), QUANTILES) or not lengths:
@@ -156,7 +172,13 @@ def from_json(data: bytes) -> Calibration:
     bins = BINS if hope.size else 0
     if hope.shape != (len(lengths), bins) or regret.shape != hope.shape or not (np.diff(hope) >= 0).all():
         raise _broken(f"regrets of shape {regret.shape} by hopes of shape {hope.shape}, or hopes that do not rise")
-    return Calibration(lengths, quantiles, hope, regret)
+    if sure.shape != (len(lengths), KNOTS) or not (np.diff(sure) >= 0).all() or sure.min() < 0 or sure.max() > 1:
+        raise _broken(f"sureness of shape {sure.shape}, or shares that do not rise from 0 to 1")
+    return Calibration(lengths, quantiles, hope, regret, sure)
+
+
+def _sure(lengths: int) -> npt.NDArray[np.float32]:
+    return np.tile(as_said(), (lengths, 1)).astype(np.float32)
 
 
 def _spread(p50_pct: Load, p90_pct: Load) -> Doubles:
@@ -191,7 +213,7 @@ def _normal() -> Calibration:
     unit = NormalDist()
     ratios = np.array([unit.inv_cdf(float(p)) / unit.inv_cdf(0.9) for p in PROBABILITIES], dtype=np.float32)
     nobody = np.empty((len(LENGTHS_MIN), 0), np.float32)
-    return Calibration(LENGTHS_MIN, np.tile(ratios, (len(LENGTHS_MIN), 1)), nobody, nobody)
+    return Calibration(LENGTHS_MIN, np.tile(ratios, (len(LENGTHS_MIN), 1)), nobody, nobody, _sure(len(LENGTHS_MIN)))
 
 
 DEFAULT = _normal()  # for rungs that have no table of their own

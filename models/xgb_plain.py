@@ -10,9 +10,10 @@ import numpy as np
 import xgboost as xgb
 
 from models.daily import MAX_LOAD_PCT
+from models.effort import Effort
 from models.forecast import HOURS, Floats, History, take_vms
 from models.hour_features import HOUR_FEATURES, hour_features
-from models.xgb_teachers import Effort, Lessons
+from models.xgb_teachers import Lessons
 
 CALENDAR = ("lead_h", "local_hour_h", "local_weekday")
 RAW = tuple(k for k, name in enumerate(HOUR_FEATURES) if name.endswith("_pct") or name in CALENDAR)

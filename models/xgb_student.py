@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 import xgboost as xgb
 
+from models.effort import Effort
 from models.features import CHUNK_VMS, FEATURES
 from models.forecast import HOURS, Floats
 from models.lines import GATES, VECTORS, Lines, drawn, fit_lines
-from models.xgb_teachers import HEADS, Effort
+from models.xgb_teachers import HEADS
 
 COMPONENTS = 16
 MAX_BIN = 64

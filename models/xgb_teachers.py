@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
 
+from models.effort import Effort
 from models.features import MOST_SPREADS
 from models.forecast import Floats
 from models.hour_features import HOUR_FEATURES, SCALE_FREE
@@ -42,15 +43,6 @@ class Lessons(NamedTuple):
     truth: Floats
     floor: Floats
     spread: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """seed: same data, seed and threads give the same trees. device: XGBoost's `cpu` or `cuda`."""
-
-    seed: int
-    threads: int
-    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)

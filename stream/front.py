@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.effort import Effort
 from models.minutes import Minute
 from stream.due import Rules
 from stream.settings import Loaded, Settings
@@ -18,11 +20,11 @@ Progress = Callable[[float, str], None]
 class Front:
     """What the front door hands to every command: the settings, and training, which is another room's.
 
-    `trainer(stores, registry, device, threads, end, progress)` makes a champion of the hours before `end`.
+    `trainer(stores, registry, effort, end, progress)` makes a champion of the hours before `end`.
     """
 
     loaded: Loaded
-    trainer: Callable[[Stores, str, str, int, Minute, Progress], None]
+    trainer: Callable[[Stores, str, Effort, Minute, Progress], None]
 
     @property
     def settings(self) -> Settings:
@@ -32,7 +34,8 @@ class Front:
     def train(self, stores: Stores, settings: Settings, end: Minute, progress: Progress) -> None:
         """Train with what is stored, as `settings` say."""
         how = settings.forecast
-        self.trainer(stores, settings.stores.registry, how.device, how.threads, end, progress)
+        effort = Effort(threads=how.threads or os.cpu_count() or 1, device=how.device, vm_days=how.train_vm_days)
+        self.trainer(stores, settings.stores.registry, effort, end, progress)
 
 
 def rules_of(settings: Settings) -> Rules:

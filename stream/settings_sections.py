@@ -130,6 +130,9 @@ class Forecast(Section):
     log_every_h: int = Field(default=6, ge=1, le=24, description="Hours between the forecasts kept for evaluation.")
     threads: int = Field(default=0, ge=0, le=1024, description="CPU threads of the forecast step; 0 = all cores.")
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where the models run: cpu or cuda.")
+    train_vm_days: int = Field(
+        default=3_000, ge=100, le=1_000_000, description="Most days of VMs that training learns from."
+    )
 
 
 class Windows(Section):

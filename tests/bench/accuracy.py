@@ -18,10 +18,10 @@ import numpy as np
 from batch.peers import RULES, by_hours
 from batch.regrets import Table, bars, difference, table_of
 from batch.rolling import asked_at, loads_of, served, starts_of
-from batch.train import MOST_DAYS, TrainedSet
+from batch.train import TrainedSet
+from models.effort import Effort
 from models.minutes import HOUR_MIN
 from models.score import interval_coverage
-from models.xgb_teachers import Effort
 from tests.bench import accuracy_run as run
 from tests.bench.accuracy_data import (
     PLANETLAB_KNOWN_H,
@@ -48,13 +48,13 @@ class Size(NamedTuple):
     """How much is asked."""
 
     every: int
-    most_days: int
+    vm_days: int
     peers: tuple[str, ...]
     local: tuple[str, ...]
     planetlab_every: int
 
 
-FULL = Size(1, MOST_DAYS, GLOBAL, LOCAL, 1)
+FULL = Size(1, 12_000, GLOBAL, LOCAL, 1)
 QUICK = Size(10, 1_500, (PLAIN, "lightgbm_l1_scaled"), (), 50)
 
 
@@ -64,10 +64,10 @@ def main() -> None:
     options.add_argument("--quick", action="store_true", help="a minute of it")
     size = QUICK if options.parse_args().quick else FULL
     need_traces()
-    effort = Effort(SEED, os.cpu_count() or 1)
+    effort = Effort(SEED, os.cpu_count() or 1, vm_days=size.vm_days)
     split = bitbrains(size.every)
     began_s = time.monotonic()
-    made = run.trained(split, effort, size.most_days)
+    made = run.trained(split, effort)
     train_s = time.monotonic() - began_s
     peers = run.peers_of(split, size.peers, effort.threads, np.arange(0))
     _august(split, made, peers)
@@ -113,14 +113,14 @@ def _unseen(split: Split, effort: Effort, size: Size) -> None:
     """A set that has learned from 350 of the VMs, asked about the others."""
     order = np.random.default_rng(SEED).permutation(len(split.fleet.ids))
     unseen = np.sort(order[: int(len(order) * UNSEEN_SHARE)])
-    made = run.trained(split, effort, size.most_days, np.setdiff1d(order, unseen))
+    made = run.trained(split, effort, np.setdiff1d(order, unseen))
     rest = split._replace(fleet=split.fleet.take(unseen))
     _beside_hour_of_day("unseen", run.judged(rest, made, {}, rules=(HOUR_OF_DAY,)).hourly)
 
 
 def _azure(effort: Effort, size: Size) -> None:
     split = azure(1 if size.every == 1 else 3)
-    made = run.trained(split, effort, size.most_days)
+    made = run.trained(split, effort)
     peers = run.peers_of(split, size.peers, effort.threads, np.arange(0))
     table = run.judged(split, made, peers).hourly
     _show("Azure, hours", table, peers)

@@ -96,5 +96,5 @@ def _without(asked: Asked, lost: NDArray[np.bool_]) -> Asked:
 def _samples(table: pa.Table) -> Samples:
     coded = table["vm"].combine_chunks().dictionary_encode()
     vm = coded.indices.to_numpy().astype(np.int64)
-    ids = tuple(coded.dictionary.to_pylist())
+    ids = tuple(str(vm_id) for vm_id in coded.dictionary.to_pylist())
     return Samples(ids, 5, vm, table["ts"].to_numpy(), table["cpu"].to_numpy().astype(np.float32))

@@ -18,10 +18,10 @@ from batch.train import How, TrainedSet, train_set
 from batch.windows import said_of
 from models.baseline import HourOfDay, KindProfile
 from models.calibration import Calibration, confidence
+from models.effort import Effort
 from models.forecast import NO_START, Forecaster, Rung, take_vms
 from models.minutes import HOUR_MIN, STEP_MIN, Minute
 from models.score import mae
-from models.xgb_teachers import Effort
 from tests.bench.accuracy_data import Split
 from tests.bench.accuracy_peers import Answered, Question, forecasts
 from tests.bench.lines import say
@@ -60,12 +60,12 @@ class Judged(NamedTuple):
     kept: NDArray[np.float64]
 
 
-def trained(split: Split, effort: Effort, most_days: int, vms: NDArray[np.int64] | None = None) -> TrainedSet:
+def trained(split: Split, effort: Effort, vms: NDArray[np.int64] | None = None) -> TrainedSet:
     """A set of what lies before the split; of some of the VMs where they are named."""
     fleet = split.fleet if vms is None else split.fleet.take(vms)
     width = (split.train_end - fleet.start) // HOUR_MIN
     history = history_at(fleet, split.train_end, width)
-    how = How(effort, partial(asked_at, fleet), most_days=most_days)
+    how = How(effort, partial(asked_at, fleet))
     return train_set(history, how, lambda _share, what: say(f"  {what}"))
 
 
@@ -166,7 +166,7 @@ def given(hours: NDArray[np.float32]) -> Callable[[Asked], NDArray[np.float32]]:
 
 
 def _heads(asked: Asked, records: Records) -> Predicted:
-    p50, p90 = (records[head][:, :DAY_H].astype(np.float32) / 100 for head in ("p50", "p90"))
+    p50, p90 = ((records[head][:, :DAY_H] / 100).astype(np.float32) for head in ("p50", "p90"))
     return Predicted(p50, p90, asked.hours[:, :DAY_H], np.arange(len(p50)))
 
 
@@ -192,7 +192,7 @@ def _promised(
     sure = confidence(table, p50[there], p90[there], limits, minutes)
     load = np.broadcast_to(load[there], limits.shape)
     blank = np.where(np.isnan(load), np.nan, 0.0)
-    return (sure + blank).ravel(), ((load <= limits) + blank).ravel()
+    return (sure + blank).ravel(), np.asarray((load <= limits) + blank, dtype=np.float64).ravel()
 
 
 def _own_quantiles(week: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from models import xgb_student
+from models.effort import Effort
 from models.features import Seen, features
 from models.forecast import HOURS, slice_history
 from models.hour_features import hour_features
 from models.xgb import XgbForecaster, untitled
 from models.xgb_student import Student, distil
-from models.xgb_teachers import Effort, Lessons, Teachers, opinions, teach
+from models.xgb_teachers import Lessons, Teachers, opinions, teach
 from tests.models.given import END, Floats, history_of, rhythm
 
 EFFORT = Effort(seed=1, threads=1)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import models.xgb_student
+from models.effort import Effort
 from models.features import FEATURES
 from models.forecast import HOURS
 from models.rank import standardised
 from models.xgb_student import COMPONENTS, TABLE_FILE, TREES_FILE, plain_words, recite, student_files, student_from
-from models.xgb_teachers import HEADS, Effort
+from models.xgb_teachers import HEADS
 from tests.models.taught import days, learn, said, student
 
 SEEN = days().seen

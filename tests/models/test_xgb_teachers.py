@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.effort import Effort
 from models.features import MOST_SPREADS
 from models.forecast import HOURS
 from models.rank import regrets, teachable
-from models.xgb_teachers import HEADS, LOADS, RANKERS, Effort, Lessons, Teachers, teach
+from models.xgb_teachers import HEADS, LOADS, RANKERS, Lessons, Teachers, teach
 from tests.models.given import Floats
 from tests.models.taught import days, said, unseen
 
