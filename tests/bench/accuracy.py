@@ -17,7 +17,7 @@ import numpy as np
 
 from batch.peers import RULES, by_hours
 from batch.regrets import Table, bars, difference, table_of
-from batch.rolling import asked_at, loads_of, served, starts_of
+from batch.rolling import Method, asked_at, loads_of, served, starts_of
 from batch.train import TrainedSet
 from models.effort import Effort
 from models.minutes import HOUR_MIN
@@ -140,8 +140,9 @@ def _planetlab(made: TrainedSet, effort: Effort, size: Size) -> None:
     question = Question(fleet.hours, fleet.start, PLANETLAB_KNOWN_H, column, horizon, everyone[:0], everyone, 12)
     plain = tuple(name for name in size.peers if not name.endswith("_diff24"))
     peers = forecasts(question, plain, effort.threads)
-    methods = {name: partial(by_hours, run.given(answer.predictions[0])) for name, answer in peers.items()}
-    starts = {name: method(asked, HOUR_MIN, True) for name, method in {"now": RULES["now"], **methods}.items()}
+    methods: dict[str, Method] = {"now": RULES["now"]}
+    methods |= {name: partial(by_hours, run.given(answer.predictions[0])) for name, answer in peers.items()}
+    starts = {name: method(asked, HOUR_MIN, True) for name, method in methods.items()}
     records = served(asked.history, run.ladder(made))
     starts[run.OURS] = starts_of(records, HOUR_MIN, asked.day_h, whole_hours=True)
     table = table_of([loads_of(asked, starts, HOUR_MIN, whole_hours=True)], [everyone], everyone)

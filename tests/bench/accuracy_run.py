@@ -31,7 +31,7 @@ ORIGIN_STEP_H = 29  # so that every hour of the day is an origin
 DAY_H = 24
 LENGTHS_MIN = (10, 30)
 CONFIDENCE_LENGTHS_MIN = (10, 30, 60, 120)
-LOAD_QUANTILES = (0.5, 0.75, 0.9, 0.95)  # of a VM's own last week: the max_loads that are asked for
+ASKED_LOADS_PCT = (1.5, 4.0, 6.0, 10.0, 15.0, 25.0, 40.0, 60.0, 80.0)  # others than those that sureness learned from
 BINS = 10
 
 Wear = Callable[[Asked], Asked]
@@ -188,15 +188,8 @@ def _promised(
     _, p50, p90 = said_of(records, starts, minutes)
     columns = np.where(there, starts, 0)[:, None] + np.arange(minutes // STEP_MIN)
     load = np.where(there, asked.came[np.arange(len(starts))[:, None], columns].mean(axis=1), np.nan)
-    limits = _own_quantiles(asked.history.mean[there, -168:])
+    limits = np.array(ASKED_LOADS_PCT)[:, None]
     sure = confidence(table, p50[there], p90[there], limits, minutes)
-    load = np.broadcast_to(load[there], limits.shape)
+    load = np.broadcast_to(load[there], sure.shape)
     blank = np.where(np.isnan(load), np.nan, 0.0)
     return (sure + blank).ravel(), np.asarray((load <= limits) + blank, dtype=np.float64).ravel()
-
-
-def _own_quantiles(week: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What a caller might give for max_load: float64[len(LOAD_QUANTILES), n]."""
-    if not len(week):
-        return np.empty((len(LOAD_QUANTILES), 0))
-    return np.asarray(np.nanquantile(week, LOAD_QUANTILES, axis=1), dtype=np.float64)
