@@ -55,8 +55,19 @@ def azure(every: int) -> Split:
     return Split(fleet.take(np.arange(0, len(fleet.ids), every)), split, split)
 
 
-def planetlab(every: int) -> Recorded:
-    """Days of PlanetLab, each a VM of its own that begins at minute 0: other slices ran each day."""
+class Days(NamedTuple):
+    """Days of PlanetLab, each a VM of its own that begins at minute 0: other slices ran each day.
+
+    learned, asked: int64, the VMs of the first five days and of the last five.
+    """
+
+    fleet: Recorded
+    learned: NDArray[np.int64]
+    asked: NDArray[np.int64]
+
+
+def planetlab(every: int) -> Days:
+    """Each `every`-th of the days."""
     table = pq.read_table(TRACES / "planetlab_2011_5min.parquet")
     samples = _samples(table)
     order = np.lexsort((samples.ts_s, samples.vm))
@@ -64,7 +75,9 @@ def planetlab(every: int) -> Recorded:
     first = np.flatnonzero(np.diff(vm, prepend=-1))
     since = ts_s - np.repeat(ts_s[first], np.diff(first, append=len(vm)))
     fleet = recorded(Samples(samples.ids, 5, vm, since, cpu))
-    return fleet.take(np.arange(0, len(fleet.ids), every))
+    later = ts_s[first] > np.median(ts_s[first])
+    rows = np.arange(0, len(fleet.ids), every)
+    return Days(fleet.take(rows), np.flatnonzero(~later[rows]), np.flatnonzero(later[rows]))
 
 
 def shortened(asked: Asked, hours: int) -> Asked:
