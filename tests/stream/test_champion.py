@@ -1,4 +1,4 @@
-"""The forecasters in force: the champion above the rungs without training, and every set that must not serve refused."""
+"""The forecasters in force: the champion above the rungs without training; a set that must not serve is refused."""
 
 from __future__ import annotations
 
