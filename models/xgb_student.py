@@ -75,7 +75,7 @@ def recite(student: Student, X: Floats) -> Floats:
     n = len(X)
     codes = student.booster.inplace_predict(X).reshape(n, COMPONENTS)
     said = drawn(student.lines, X)
-    flat = said.reshape(n, -1)
+    flat = said.reshape(n, len(HEADS) * HOURS)
     for start in range(0, n, CHUNK_VMS):
         rows = slice(start, start + CHUNK_VMS)
         out = flat[rows]

@@ -16,6 +16,7 @@ from batch.train import How, train_champion
 from models import xgb_student
 from models.baseline import hour_of_day_mean
 from models.calibration import LENGTHS_MIN, confidence, expected_regret, from_json
+from models.effort import Effort
 from models.errors import BadInput
 from models.features import FEATURES
 from models.forecast import HOURS, History
@@ -24,9 +25,7 @@ from models.minutes import Minute
 from models.objects import FileObjects
 from models.registry import champion, load_set
 from models.score import interval_coverage, mae
-from models.xgb import from_files
-from models.xgb_student import plain_words
-from models.xgb_teachers import Effort
+from models.xgb import from_files, golden_words
 from tests.batch.given import hourly_fleet
 from tests.models.given import END, Floats, history_of, rhythm
 
@@ -48,7 +47,8 @@ def nothing(share: float, what: str) -> None:
     """A progress that nobody watches."""
 
 
-HOW = How(Effort(seed=5, threads=1), asked, most_days=200)  # one thread: several spin on a busy machine
+EFFORT = Effort(seed=5, threads=1, vm_days=200)  # one thread: several spin on a busy machine
+HOW = How(EFFORT, asked)
 
 
 class Registry(NamedTuple):
@@ -69,7 +69,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(xgb_student, "ROUNDS", 30)
-        how = replace(HOW, asked=noted, price=0.0, most_days=400)
+        how = How(replace(EFFORT, vm_days=400), noted, price=0.0)
         assert train_champion(HISTORY, made.objects, how, lambda share, _: made.shares.append(share)) == 1
     return made
 
@@ -108,7 +108,7 @@ def test_the_golden_rows_are_predicted_again_from_the_files(registry: Registry) 
     stored = load_set(registry.objects, 1)
     back = from_files(stored.files, "set-1", threads=1)
     assert len(stored.golden.rows) == batch.train.GOLDEN_ROWS
-    check_golden(stored.golden, plain_words(back.student, stored.golden.rows))
+    check_golden(stored.golden, golden_words(back, stored.golden.rows))
 
 
 def test_confidence_and_regret_are_learned_from_held_out_windows_alone(registry: Registry) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from batch.rolling import asked_at, served, starts_of
-from batch.windows import calibrate_windows, chosen_windows, joined, said_of
+from batch.windows import Became, calibrate_windows, chosen_windows, joined, said_of
 from models.calibration import DEFAULT, LENGTHS_MIN, Chosen, confidence, expected_regret, fit
 from models.forecast import HOURS, NO_START, History, Prediction, Rung
 from models.records import mean_and_spread
@@ -65,7 +65,7 @@ def waves(n: int) -> Floats:
     return np.tile(day.astype(np.float32), (n, 1))
 
 
-def test_regret_hope_and_ratio_by_hand() -> None:
+def test_load_regret_and_hope_by_hand() -> None:
     """The day to come begins at 22:00: the quietest hour is 10 %, two hours in. Told right, and told it is 12:00."""
     load = waves(2)
     right = load[:, -HOURS:].copy()
@@ -75,18 +75,20 @@ def test_regret_hope_and_ratio_by_hand() -> None:
     records = served(question.history, [Told(wrong)])
     assert starts_of(records, 60, 24, whole_hours=False).tolist() == [2 * 12, 14 * 12]
     chosen = chosen_windows(question, records, 60)
-    assert chosen.ratio == pytest.approx([0.0, (22 - 1) / 10])
+    assert chosen.load == pytest.approx([10.0, 22.0])
+    assert chosen.p50 == pytest.approx([10.0, 1.0])
+    assert chosen.p90 == pytest.approx([20.0, 11.0])
     assert chosen.regret == pytest.approx([0.0, (22 - 10) / (21.5 - 10)])
     assert chosen.hope == pytest.approx([(wrong[0].mean() - 10) / 10, (wrong[1].mean() - 1) / 10], abs=1e-3)
 
 
-def test_a_flat_day_has_no_regret_and_a_gap_no_ratio() -> None:
+def test_a_flat_day_has_no_regret_and_a_gap_no_load() -> None:
     load = np.full((2, 216), 30.0, np.float32)
     steps = np.repeat(load, 12, axis=1)
     steps[1, -HOURS * 12 : -HOURS * 12 + 2] = np.nan  # where the first window is
     chosen = chosen_windows(asked_at(fleet_of(steps), ORIGIN), served_flat(steps, load), 10)
     assert np.isnan(chosen.regret).all()
-    assert np.isnan(chosen.ratio).tolist() == [False, True]
+    assert np.isnan(chosen.load).tolist() == [False, True]
 
 
 def served_flat(steps: Floats, load: Floats) -> np.ndarray[tuple[int], np.dtype[np.void]]:
@@ -122,10 +124,10 @@ def test_where_no_window_is_chosen_nothing_is_counted() -> None:
     records = served(question.history, [Told(load[:, -HOURS:])])
     assert starts_of(records, 10, 24, whole_hours=False)[1] == NO_START
     chosen = chosen_windows(question, records, 10)
-    assert np.isnan([chosen.ratio[1], chosen.regret[1]]).all()
+    assert np.isnan([chosen.load[1], chosen.regret[1]]).all()
     assert mean_and_spread(records)[1][0] == pytest.approx(10.0)
 
 
 def test_joined_windows_are_all_of_them() -> None:
-    one, two = (Chosen(*np.full((3, n), float(n))) for n in (1, 2))
+    one, two = (Became(*np.full((5, n), float(n))) for n in (1, 2))
     assert joined([one, two]).regret.tolist() == [1.0, 2.0, 2.0]

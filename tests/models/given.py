@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from models.calibration import BINS, QUANTILES, Calibration, Chosen
 from models.forecast import History
+from models.sureness import as_said
 
 Floats = npt.NDArray[np.float32]
 END = 60 * 24 * 20_000  # a midnight UTC; day 20,000 is 2024-10-04, a Friday
@@ -49,7 +50,7 @@ def table_of(*quantiles: npt.ArrayLike, lengths_min: Sequence[int] = (10,)) -> C
     """A calibration with these ratios' quantiles, a row a length, of whose windows' regrets nobody knows."""
     rows = np.array([np.broadcast_to(row, QUANTILES) for row in quantiles], dtype=np.float32)
     nobody = np.empty((len(rows), 0), np.float32)
-    return Calibration(tuple(lengths_min), rows, nobody, nobody)
+    return Calibration(tuple(lengths_min), rows, nobody, nobody, np.tile(as_said(), (len(rows), 1)).astype(np.float32))
 
 
 def regretting(calibration: Calibration) -> Calibration:

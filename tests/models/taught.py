@@ -60,7 +60,7 @@ def said() -> Floats:
 def learn(effort: Effort) -> Student:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(xgb_student, "ROUNDS", FEW_ROUNDS)
-        return distil(days().seen, said(), effort)
+        return distil(days().seen.X, said(), effort)
 
 
 @cache

@@ -26,6 +26,7 @@ from models.calibration import (
     to_json,
 )
 from models.errors import SetError
+from models.sureness import KNOTS
 from tests.models.given import chosen_of
 
 RATIO = np.zeros(800)
@@ -96,7 +97,7 @@ def test_json_gives_the_same_bits_back() -> None:
     calibration = fit({length: Chosen(ratio, ratio, -ratio) for length, ratio in lengths.items()})
     again = from_json(to_json(calibration))
     assert again.lengths_min == calibration.lengths_min
-    for name in ("quantiles", "hope", "regret"):
+    for name in ("quantiles", "hope", "regret", "sure"):
         assert getattr(again, name).dtype == np.float32
         assert getattr(again, name).tobytes() == getattr(calibration, name).tobytes()
 
@@ -108,7 +109,8 @@ def test_a_table_without_regrets_comes_back_without_them() -> None:
 
 
 ROW, HOPE = list(range(QUANTILES)), list(range(BINS))
-GOOD = {"lengths_min": [10], "quantiles": [ROW], "hope": [HOPE], "regret": [HOPE[::-1]]}
+SURE = [k / (KNOTS - 1) for k in range(KNOTS)]
+GOOD = {"lengths_min": [10], "quantiles": [ROW], "hope": [HOPE], "regret": [HOPE[::-1]], "sure": [SURE]}
 
 
 def test_what_the_broken_ones_are_made_from_is_whole() -> None:
@@ -125,7 +127,16 @@ def test_what_the_broken_ones_are_made_from_is_whole() -> None:
         json.dumps(GOOD | {"lengths_min": [], "quantiles": []}),
         json.dumps(GOOD | {"quantiles": [ROW[:-1]]}),
         json.dumps(GOOD | {"lengths_min": [10, 30]}),
-        json.dumps(GOOD | {"lengths_min": [30, 10], "quantiles": [ROW, ROW], "hope": [HOPE, HOPE]}),
+        json.dumps(
+            GOOD
+            | {
+                "lengths_min": [30, 10],
+                "quantiles": [ROW, ROW],
+                "hope": [HOPE, HOPE],
+                "regret": [HOPE, HOPE],
+                "sure": [SURE, SURE],
+            }
+        ),
         json.dumps(GOOD | {"quantiles": [ROW[::-1]]}),
         json.dumps(GOOD | {"quantiles": [[*ROW[:-1], math.nan]]}),
         json.dumps(GOOD | {"lengths_min": [math.inf]}),
@@ -135,6 +146,9 @@ def test_what_the_broken_ones_are_made_from_is_whole() -> None:
         json.dumps(GOOD | {"hope": [HOPE[:-1]], "regret": [HOPE[:-1]]}),
         json.dumps(GOOD | {"regret": [HOPE, HOPE]}),
         json.dumps(GOOD | {"regret": []}),
+        json.dumps(GOOD | {"sure": [SURE[:-1]]}),
+        json.dumps(GOOD | {"sure": [SURE[::-1]]}),
+        json.dumps(GOOD | {"sure": [[*SURE[:-1], 1.5]]}),
     ],
 )
 def test_a_broken_table_is_refused(body: str) -> None:

@@ -15,7 +15,7 @@ NAN = np.nan
 
 
 @pytest.fixture(scope="module")
-def X() -> Floats:
+def X() -> Floats:  # noqa: N802 (a matrix)
     return features(history_of(rhythm(300, 336, seed=8))).X
 
 

@@ -19,8 +19,8 @@ from models.features import features
 from models.forecast import HOURS, Prediction, Rung, take_vms
 from models.manifest import check_golden
 from models.score import interval_coverage
-from models.xgb import WIDENING_FILE, calibrate, from_files, golden_of, to_files
-from models.xgb_student import TABLE_FILE, TREES_FILE, plain_words
+from models.xgb import WIDENING_FILE, calibrate, from_files, golden_of, golden_words, to_files
+from models.xgb_student import TABLE_FILE, TREES_FILE
 from tests.models.given import END, Floats, history_of
 from tests.models.taught import LATE, TRUTH, forecaster
 
@@ -127,9 +127,9 @@ def test_golden_rows_are_predicted_again_from_the_files() -> None:
     golden = golden_of(champion, seen, 16)
     assert golden.rows.shape[0] == 16
     back = from_files(to_files(champion), "set-7", threads=1)
-    check_golden(golden, plain_words(back.student, golden.rows))
+    check_golden(golden, golden_words(back, golden.rows))
     with pytest.raises(SetError, match="golden row"):
-        check_golden(golden, plain_words(back.student, golden.rows + np.float32(3)))
+        check_golden(golden, golden_words(back, golden.rows + np.float32(3)))
     assert len(golden_of(champion, seen.take(slice(0, 5)), 16).rows) == 5
 
 

@@ -11,23 +11,22 @@ import models.xgb_student
 from models.effort import Effort
 from models.features import FEATURES
 from models.forecast import HOURS
-from models.rank import standardised
-from models.xgb_student import COMPONENTS, TABLE_FILE, TREES_FILE, plain_words, recite, student_files, student_from
+from models.lines import drawn
+from models.xgb_student import COMPONENTS, TABLE_FILE, TREES_FILE, recite, student_files, student_from
 from models.xgb_teachers import HEADS
 from tests.models.taught import days, learn, said, student
 
-SEEN = days().seen
-RANK = HEADS.index("rank")
+X = days().seen.X
 
 
-def test_it_says_what_the_teachers_say_and_better_than_the_floor_alone() -> None:
-    heads = recite(student(), SEEN)
+def test_it_says_what_the_teachers_say_and_more_than_straight_lines_do() -> None:
+    heads = recite(student(), X)
     assert heads.shape == (360, len(HEADS), HOURS)
     assert heads.dtype == np.float32
     for k, name in enumerate(HEADS):
-        plain = standardised(SEEN.floor) * np.float32(student().follow) if k == RANK else said()[:, k].mean(axis=0)
-        missed = np.abs(heads[:, k] - said()[:, k]).mean()
-        assert missed < 0.8 * np.abs(plain - said()[:, k]).mean(), name
+        missed, alike = (np.abs(one - said()[:, k]).mean() for one in (heads[:, k], said()[:, k].mean(axis=0)))
+        assert missed < 0.8 * alike, name
+    assert np.abs(heads - said()).mean() < np.abs(drawn(student().lines, X) - said()).mean()
 
 
 def test_same_data_and_seed_give_the_same_bytes_and_another_seed_does_not() -> None:
@@ -36,39 +35,29 @@ def test_same_data_and_seed_give_the_same_bytes_and_another_seed_does_not() -> N
 
 
 def test_what_it_says_of_a_vm_depends_on_no_neighbour_and_no_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = recite(student(), SEEN)
+    whole = recite(student(), X)
     monkeypatch.setattr(models.xgb_student, "CHUNK_VMS", 7)
     for rows in (np.arange(359, -1, -1), np.array([5, 3, 3]), np.array([8])):
-        np.testing.assert_array_equal(recite(student(), SEEN.take(rows)), whole[rows])
+        np.testing.assert_array_equal(recite(student(), X[rows]), whole[rows])
 
 
-def test_where_the_floor_is_not_known_nothing_is_said() -> None:
-    floor = SEEN.floor.copy()
-    floor[4] = np.nan
-    heads = recite(student(), SEEN._replace(floor=floor))
-    assert np.isnan(heads[4]).all()
-    assert np.isfinite(np.delete(heads, 4, axis=0)).all()
-
-
-def test_the_order_of_the_floor_is_followed_and_a_flat_floor_has_none() -> None:
-    assert 0 < student().follow <= 1
-    flat = SEEN._replace(floor=np.full_like(SEEN.floor, 7.0))
-    words = plain_words(student(), SEEN.X).reshape(-1, len(HEADS), HOURS)
-    np.testing.assert_array_equal(recite(student(), flat)[:, RANK], words[:, RANK])
+def test_of_no_vm_nothing_is_said() -> None:
+    assert recite(student(), X[:0]).shape == (0, len(HEADS), HOURS)
 
 
 def test_it_comes_back_from_its_files() -> None:
     files = student_files(student())
     back = student_from(files, threads=1)
     assert student_files(back) == files
-    np.testing.assert_array_equal(recite(back, SEEN), recite(student(), SEEN))
+    np.testing.assert_array_equal(recite(back, X), recite(student(), X))
     assert back.booster.feature_names == list(FEATURES)
 
 
 def test_a_table_of_another_shape_is_refused() -> None:
     table = io.BytesIO()
-    np.savez(table, basis=np.zeros((COMPONENTS, 3), np.float32), middle=np.zeros(3, np.float32), follow=np.float64(1))
-    with pytest.raises(ValueError, match=r"a basis of \(16, 3\)"):
+    known = student()
+    np.savez(table, lines=known.lines.weights, basis=np.zeros((COMPONENTS, 3), np.float32), middle=known.middle)
+    with pytest.raises(ValueError, match=rf"tables of .*\({COMPONENTS}, 3\).*, not "):
         student_from({**student_files(student()), TABLE_FILE: table.getvalue()}, threads=1)
 
 
