@@ -22,6 +22,8 @@ _PREFIX = "set-"
 class Champion:
     """Reads the registry at `url`; the pointer anew at each hour, a set once. `threads` 0: all cores."""
 
+    _last: XgbForecaster | None = None  # the set that was last in force
+
     def __init__(self, url: str, threads: int, device: str) -> None:
         self._objects: Objects = open_objects(url)
         self._threads, self._device = threads or os.cpu_count() or 1, device
@@ -38,8 +40,13 @@ class Champion:
         rest: list[Forecaster] = [HourOfDay(), KindProfile()]
         if record is None:
             return rest, UNTRAINED
-        forecaster = self._load(record.set_number)
+        self._last = forecaster = self._load(record.set_number)
         return [forecaster, *rest], forecaster.name
+
+    @property
+    def clipped(self) -> int:
+        """Hours that the set last in force has said outside of 0 to 100 %, since it was loaded."""
+        return 0 if self._last is None else self._last.clipped
 
     def calibration(self, model: str) -> Calibration:
         """The confidence table of the set of this name; the default where it brought none."""

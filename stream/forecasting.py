@@ -56,13 +56,17 @@ class Plan:
 
 @dataclass(slots=True)
 class Outcome:
-    """VMs by what became of them. `windows`: those with a default window; `refused` by reason."""
+    """VMs by what became of them. `windows`: those with a default window; `refused` by reason.
+
+    `clipped`: hours that the champion said outside of 0 to 100 %.
+    """
 
     vms: int = 0
     forecasts: int = 0
     windows: int = 0
     rungs: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    clipped: int = 0
 
 
 def forecast_fleet(stores: Stores, plan: Plan, progress: Callable[[int, int], None]) -> Outcome:

@@ -35,6 +35,7 @@ class Fleet:
     def forecast(self, now: Minute, progress: Callable[[int, int], None] = _unseen) -> Outcome:
         """Forecast every VM from the first hour that is open at `now`."""
         forecasters, model = self.champion.in_force()
+        clipped = self.champion.clipped
         plan = Plan(
             forecasters=forecasters,
             model=model,
@@ -45,7 +46,9 @@ class Fleet:
             log_every_h=self.settings.forecast.log_every_h,
             shift=shift_in_force(read_judged(self.stores.control), model),
         )
-        return forecast_fleet(self.stores, plan, progress)
+        outcome = forecast_fleet(self.stores, plan, progress)
+        outcome.clipped = self.champion.clipped - clipped
+        return outcome
 
     def judge(self, now: Minute) -> int:
         """Hold the logged forecasts whose day is over at `now` against what happened; how many runs there were."""

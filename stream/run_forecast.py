@@ -61,9 +61,10 @@ def run_forecast(settings: Settings, port: int | None) -> int:
 def _measured(fleet: Fleet, end: Minute, metrics: ForecastMetrics) -> None:
     began_s = time.monotonic()
     try:
-        forecast_after(fleet, end)
+        outcome = forecast_after(fleet, end)
     except Exception:
         metrics.ran("failed", time.monotonic() - began_s)
         raise
     metrics.ran("ok", time.monotonic() - began_s)
+    metrics.clipped(outcome.clipped)
     judge_after(fleet, end)

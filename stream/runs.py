@@ -17,6 +17,7 @@ from models.errors import BadInput, StoreError, ZhugeError
 from models.minutes import HOUR_MIN, Minute, floor_to
 from stream.clock import newest_minute, read_clock, watermarks
 from stream.clock import now as clock_now
+from stream.forecasting import Outcome
 from stream.live import Fleet
 from stream.stores.protocols import Control
 
@@ -100,7 +101,7 @@ def _answer(asked: list[_Asked], error: Exception | None) -> None:
             one.answer.set_exception(error)
 
 
-def forecast_after(fleet: Fleet, end: Minute) -> None:
+def forecast_after(fleet: Fleet, end: Minute) -> Outcome:
     """Forecast the fleet as of its clock, which stands at least where the hours before `end` are closed.
 
     (Their event is sent before the watermark is committed that a clock may follow.)
@@ -116,6 +117,7 @@ def forecast_after(fleet: Fleet, end: Minute) -> None:
         outcome.windows,
         extra={"end": fleet.first_open_hour(now), "took_s": round(time.monotonic() - began_s, 3)},
     )
+    return outcome
 
 
 def judge_after(fleet: Fleet, end: Minute) -> None:

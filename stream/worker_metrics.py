@@ -72,6 +72,8 @@ class ForecastMetrics:
         self._events = Counter("zhuge_events", "Events.", ("topic", "result"), registry=self.registry)
         self._runs = Counter("zhuge_forecast_runs", "Forecasts of the fleet.", ("result",), registry=self.registry)
         self._run_s = Gauge("zhuge_forecast_run_seconds", "Length of the last one.", registry=self.registry)
+        clipped = "Hours that the champion said outside of 0 to 100 percent: mean, P50 and P90 each count."
+        self._clipped = Counter("zhuge_forecast_clipped", clipped, registry=self.registry)
 
     def tally(self, topic: str, result: str) -> None:
         """An event of `topic` was handled, retried or dead_<reason>."""
@@ -81,6 +83,10 @@ class ForecastMetrics:
         """A run has ended: ok or failed."""
         self._runs.labels(result).inc()
         self._run_s.set(seconds)
+
+    def clipped(self, hours: int) -> None:
+        """So many hours were cut to 0 or 100 %."""
+        self._clipped.inc(hours)
 
 
 class CountsMetrics:

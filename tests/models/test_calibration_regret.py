@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,7 +111,13 @@ def test_a_table_without_regrets_comes_back_without_them() -> None:
 
 ROW, HOPE = list(range(QUANTILES)), list(range(BINS))
 SURE = [k / (KNOTS - 1) for k in range(KNOTS)]
-GOOD = {"lengths_min": [10], "quantiles": [ROW], "hope": [HOPE], "regret": [HOPE[::-1]], "sure": [SURE]}
+GOOD: dict[str, list[Any]] = {
+    "lengths_min": [10],
+    "quantiles": [ROW],
+    "hope": [HOPE],
+    "regret": [HOPE[::-1]],
+    "sure": [SURE],
+}
 
 
 def test_what_the_broken_ones_are_made_from_is_whole() -> None:
@@ -127,16 +134,7 @@ def test_what_the_broken_ones_are_made_from_is_whole() -> None:
         json.dumps(GOOD | {"lengths_min": [], "quantiles": []}),
         json.dumps(GOOD | {"quantiles": [ROW[:-1]]}),
         json.dumps(GOOD | {"lengths_min": [10, 30]}),
-        json.dumps(
-            GOOD
-            | {
-                "lengths_min": [30, 10],
-                "quantiles": [ROW, ROW],
-                "hope": [HOPE, HOPE],
-                "regret": [HOPE, HOPE],
-                "sure": [SURE, SURE],
-            }
-        ),
+        json.dumps({name: 2 * rows for name, rows in GOOD.items()} | {"lengths_min": [30, 10]}),
         json.dumps(GOOD | {"quantiles": [ROW[::-1]]}),
         json.dumps(GOOD | {"quantiles": [[*ROW[:-1], math.nan]]}),
         json.dumps(GOOD | {"lengths_min": [math.inf]}),

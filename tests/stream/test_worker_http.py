@@ -139,11 +139,14 @@ def test_metrics_of_a_forecast_worker() -> None:
         metrics.tally("hours", result)
     metrics.ran("ok", 4.0)
     metrics.ran("failed", 2.5)
+    metrics.clipped(3)
+    metrics.clipped(0)
     found = values(exposition(metrics.registry).decode())
     assert found['zhuge_events_total{result="handled",topic="hours"}'] == 2
     assert found['zhuge_events_total{result="dead_failed",topic="hours"}'] == 1
     assert found['zhuge_forecast_runs_total{result="ok"}'] == 1
     assert found["zhuge_forecast_run_seconds"] == 2.5
+    assert found["zhuge_forecast_clipped_total"] == 3
     assert found["process_cpu_seconds_total"] > 0
 
 
