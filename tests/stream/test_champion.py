@@ -12,20 +12,29 @@ import models.manifest
 from models.calibration import DEFAULT, to_json
 from models.errors import SetError
 from models.features import FEATURES, features
-from models.forecast import Rung
+from models.forecast import HOURS, Rung
 from models.manifest import Facts, Golden, libraries
 from models.objects import FileObjects
 from models.registry import promote, save_set
-from models.xgb import golden_of, to_files
+from models.xgb import XgbForecaster, golden_of, to_files
 from stream.champion import UNTRAINED, Champion
+from stream.live import Fleet
+from stream.settings import Settings
 from tests.models.taught import LATE, forecaster
+from tests.stream.small_fleet import IDS, NOW, fill
 
 FACTS = Facts(FEATURES, 0, LATE.end, LATE.end, {"mae_pct": 2.0}, None)
 
 
 def store(folder: Path, facts: Facts = FACTS, golden: Golden | None = None, **more: bytes) -> Champion:
-    """The registry with this set as its champion."""
-    objects, made = FileObjects(folder), forecaster()
+    """The registry with a trained set as its champion."""
+    return promoted(folder, forecaster(), facts, golden, **more)
+
+
+def promoted(
+    folder: Path, made: XgbForecaster, facts: Facts = FACTS, golden: Golden | None = None, **more: bytes
+) -> Champion:
+    objects = FileObjects(folder)
     files = {**to_files(made), **{name.replace("_", "."): data for name, data in more.items()}}
     number = save_set(objects, files, facts, golden or golden_of(made, features(LATE), 8))
     promote(objects, number, f"nonce-{number}", "test", LATE.end)
@@ -86,3 +95,16 @@ def test_a_set_that_answers_otherwise_than_when_it_was_made_is_refused(tmp_path:
     champion = store(tmp_path, golden=Golden(golden.rows, golden.expected + np.float32(0.02)))
     with pytest.raises(SetError, match="golden row 0, output 0"):
         champion.in_force()
+
+
+def test_what_a_run_clipped_is_told_run_by_run(tmp_path: Path) -> None:
+    """A set that says 5,000 spreads more than it learned: every hour of every head is over 100 %."""
+    made = forecaster()
+    loud = replace(made.student, middle=made.student.middle + np.float32(5000))
+    stores = fill(tmp_path)
+    fleet = Fleet(stores, promoted(tmp_path / "sets", replace(made, student=loud)), Settings())
+    first, second = fleet.forecast(NOW), fleet.forecast(NOW)
+    stores.close()
+    known = len(IDS) - 1  # of one VM nothing came
+    assert first.clipped == second.clipped == 3 * HOURS * known
+    assert fleet.champion.clipped == first.clipped + second.clipped
