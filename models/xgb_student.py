@@ -23,7 +23,7 @@ from models.lines import GATES, VECTORS, Lines, drawn, fit_lines
 from models.xgb_teachers import HEADS
 
 COMPONENTS = 16
-MAX_BIN = 64
+MAX_BIN = 32  # 64 bins and half of the columns scored the same, and took twice the time
 ROUNDS = 60
 PARAMS = {
     "multi_strategy": "multi_output_tree",
@@ -32,7 +32,7 @@ PARAMS = {
     "max_depth": 6,
     "eta": 0.1,
     "subsample": 0.7,
-    "colsample_bytree": 0.5,
+    "colsample_bytree": 0.3,
     "verbosity": 0,
 }
 TREES_FILE, TABLE_FILE = "student.ubj", "student.npz"
