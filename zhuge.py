@@ -11,12 +11,14 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+import numpy as np
 
 from models.effort import Effort
 from models.errors import ZhugeError
 from models.minutes import Minute
 from stream.client import Client
-from stream.front import Front, Progress, stores_in
+from stream.front import Front, Progress, Rows, stores_in
+from stream.progress import bar
 from stream.settings import load_settings
 from stream.stores.open import Stores
 
@@ -31,6 +33,7 @@ COMMANDS = {
     "window": "stream.commands_ask",
     "plot": "stream.commands_ask",
     "config": "stream.commands_ask",
+    "score": "batch.commands_score",
     "worker": "stream.commands_worker",
     "topics": "stream.commands_kafka",
     "inventory": "stream.commands_kafka",
@@ -68,13 +71,20 @@ class _Commands(click.Group):
 def cli(context: click.Context, path: str | None, data: Path | None) -> None:
     """Xiao Zhuge predicts each VM's load and tells the migration controller the best window to move it."""
     overrides = {} if data is None else {f"stores.{key}": value for key, value in stores_in(data).items()}
-    context.obj = Front(load_settings(path, overrides), _train)
+    context.obj = Front(load_settings(path, overrides), _train, _read_trace, bar)
 
 
 def _train(stores: Stores, registry: str, effort: Effort, end: Minute, progress: Progress) -> None:
     from batch.commands import train_from_stores  # noqa: PLC0415 (xgboost only where something is trained)
 
     train_from_stores(stores, registry, effort, end, progress)
+
+
+def _read_trace(path: Path) -> Rows:
+    from stream.traces import read_columns  # noqa: PLC0415 (pyarrow only where a trace is read)
+
+    rows = read_columns(path)
+    return tuple(rows.ids), rows.interval_min, rows.vm.astype(np.int64), rows.ts_s, rows.cpu
 
 
 def main() -> NoReturn:

@@ -36,6 +36,11 @@ class Table(NamedTuple):
         loads = self.loads
         return window_regret(loads.chosen[method][where], loads.best[where], loads.mean[where])
 
+    def take(self, where: npt.NDArray[np.bool_]) -> Table:
+        """Some of the VM-days."""
+        chosen = {name: load[where] for name, load in self.loads.chosen.items()}
+        return Table(Loads(chosen, self.loads.best[where], self.loads.mean[where]), self.vm[where], self.cluster[where])
+
 
 class Bar(NamedTuple):
     """95 % of the resamples lie within low and high."""

@@ -97,11 +97,19 @@ def score_fleet(fleet: Recorded, split: Minute | None, effort: Effort, progress:
     cost_s = costs_s(asked_at(asked, origins[-1]), learned)
     progress(0.97, "tables")
     clusters, everyone = clusters_of(asked.hours), [np.arange(len(asked.ids))] * len(answered)
+    tables = {name: table_of([one.loads[name] for one in answered], everyone, clusters) for name in LENGTHS}
+    if not tables[HOUR].regret(OURS).vm_days:
+        raise BadInput(
+            "trace",
+            expected="days after the split of which all hours are known, and of which every method says something",
+            got="none",
+            remedy="Score a trace of VMs that live for weeks.",
+        )
     return Scored(
         asked,
         split,
         answered,
-        {name: table_of([one.loads[name] for one in answered], everyone, clusters) for name in LENGTHS},
+        tables,
         _errors_pct(answered),
         bounds_of([one.kept for one in answered]),
         bins_of([one.sure for one in answered]),

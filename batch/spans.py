@@ -1,9 +1,11 @@
-"""Where a trace is split into what is learned from and what is asked about, and whether it is long enough for that."""
+"""From a trace's rows to a fleet that can be scored, and where it is split into what is learned and what is asked."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from batch.dataset import HELD_OUT_ORIGINS, HELD_OUT_STEP_H, LEAST_HISTORY_H
-from batch.recorded import Recorded
+from batch.recorded import Recorded, Samples, recorded
 from models.errors import BadInput
 from models.forecast import HOURS
 from models.minutes import DAY_MIN, HOUR_MIN, Minute, ceil_to, format_iso
@@ -11,6 +13,26 @@ from models.minutes import DAY_MIN, HOUR_MIN, Minute, ceil_to, format_iso
 LEARNED_H = LEAST_HISTORY_H + 2 * HOURS + (HELD_OUT_ORIGINS - 1) * HELD_OUT_STEP_H  # as `dataset.origins_of` needs
 LEARNED_SHARE = (2, 3)
 ASKED_H = HOURS
+MOST_DAYS = 400  # all of it is held in memory, and one wrong time would make it years
+HIGHEST_PCT = 655.0  # as in ingest: nothing real is above
+
+
+def fleet_of(samples: Samples) -> tuple[Recorded, int]:
+    """The fleet, and how many values were refused: negative, above 655, infinite. A gap (NaN) is none.
+
+    BadInput where nothing is left, or it spans more than MOST_DAYS.
+    """
+    cpu = samples.cpu
+    known = (cpu >= 0) & (cpu <= HIGHEST_PCT)
+    refused = int(np.count_nonzero(~known & ~np.isnan(cpu)))
+    if not known.any():
+        got = f"none, {refused:,} refused"
+        raise BadInput("trace", expected="loads of 0 to 655 %", got=got, remedy="Check what wrote the file.")
+    days = int(samples.ts_s[known].max() - samples.ts_s[known].min()) / 86_400
+    if days > MOST_DAYS:
+        remedy = "Drop rows of a wrong time, or score a part of it."
+        raise BadInput("trace", expected=f"at most {MOST_DAYS} days", got=f"{days:,.0f}", remedy=remedy)
+    return recorded(samples._replace(cpu=np.where(known, cpu, np.float32(np.nan)))), refused
 
 
 def default_split(fleet: Recorded) -> Minute:

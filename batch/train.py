@@ -75,8 +75,7 @@ def train_set(history: History, how: How, progress: Progress) -> TrainedSet:
     student = distil(days.seen.X, opinions(teachers, days.hour_X), how.effort)
     forecaster = untitled(student)
     progress(0.8, "held-out days")
-    some = np.arange(0, len(history.mean), max(1, len(history.mean) // MOST_HELD_OUT_VMS))
-    late = joined(days_at(history, origin, some) for origin in origins.held_out)
+    late = _held_out(history, origins.held_out)
     scores = _scores(forecaster, late) | _peer_score(history, origins.held_out)
     forecaster = calibrate(forecaster, late.seen, late.truth)
     progress(0.9, "windows")
@@ -85,6 +84,22 @@ def train_set(history: History, how: How, progress: Progress) -> TrainedSet:
     return TrainedSet(
         forecaster, calibrate_windows(forecaster, asked), scores, golden_of(forecaster, late.seen, GOLDEN_ROWS)
     )
+
+
+def _held_out(history: History, origins: list[Minute]) -> Days:
+    """The days to judge by. BadInput unless there are some of odd and some of even rows: one half corrects the P90,
+    the other shows what that gave.
+    """
+    some = np.arange(0, len(history.mean), max(1, len(history.mean) // MOST_HELD_OUT_VMS))
+    late = joined(days_at(history, origin, some) for origin in origins)
+    if len(np.unique(late.vm % 2)) < 2:
+        raise BadInput(
+            "history to train on",
+            expected="several VMs that report to its end",
+            got=f"{len(np.unique(late.vm))} with samples in its last days",
+            remedy="Train to an earlier time, or when more VMs have come.",
+        )
+    return late
 
 
 def train_champion(history: History, objects: Objects, how: How, progress: Progress) -> int:

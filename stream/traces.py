@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -60,23 +60,40 @@ class TableTrace:
         return ()
 
 
-def read_trace(path: str | Path, *, parts: int = 1, keep_times: bool = False) -> TableTrace:
-    """Read a Parquet trace with columns `vm`, `ts` and `cpu`.
+class Columns(NamedTuple):
+    """A trace's rows, by VM and time. vm: int32[n], an index into ids; ts_s: epoch s; cpu: percent, NaN = null."""
 
-    The file knows no hosts: one, named like the file, reports every VM, and the VMs are spread over `parts`
-    partitions by id. Series that ended earlier are moved by whole days into the trace's last 24 hours, unless
-    `keep_times`. A null in `cpu` becomes NaN; what else is wrong with a value is ingest's to refuse and count.
-    BadInput: no file, no Parquet, broken, no rows, a column missing or of a wrong type, null ids or times, times that
-    are not epoch seconds before 2200, ids of none or more than 255 characters, steps of more than an hour.
+    ids: list[str]
+    interval_min: int
+    vm: Codes
+    ts_s: Ints
+    cpu: npt.NDArray[np.float32]
+
+
+def read_columns(path: Path) -> Columns:
+    """The rows of a Parquet trace with columns `vm`, `ts` and `cpu`, at their own times.
+
+    A null in `cpu` becomes NaN. BadInput: no file, no Parquet, broken, no rows, a column missing or of a wrong type,
+    null ids or times, times that are not epoch seconds before 2200, ids of none or more than 255 characters, steps of
+    more than an hour.
     """
-    path = Path(path)
     table = _read_table(path)
     ids, code = _vm_codes(path, table["vm"])
     ts_s = _epoch_seconds(path, table["ts"])
-    cpu = _percent(table["cpu"])
     by_vm = np.lexsort((ts_s, code))
-    code, ts_s, cpu = code[by_vm], ts_s[by_vm], cpu[by_vm]
-    interval_min = _interval_min(path, code, ts_s)
+    code, ts_s = code[by_vm], ts_s[by_vm]
+    return Columns(ids, _interval_min(path, code, ts_s), code, ts_s, _percent(table["cpu"])[by_vm])
+
+
+def read_trace(path: str | Path, *, parts: int = 1, keep_times: bool = False) -> TableTrace:
+    """Read a Parquet trace as `read_columns` does, to be replayed.
+
+    The file knows no hosts: one, named like the file, reports every VM, and the VMs are spread over `parts`
+    partitions by id. Series that ended earlier are moved by whole days into the trace's last 24 hours, unless
+    `keep_times`. What is wrong with a value is ingest's to refuse and count. BadInput as `read_columns`.
+    """
+    path = Path(path)
+    ids, interval_min, code, ts_s, cpu = read_columns(path)
     if not keep_times:
         ts_s = ts_s + _shift_s(code, ts_s, interval_min)
     last_s = int(ts_s.max() if keep_times else ts_s[_last_rows(code)].min())

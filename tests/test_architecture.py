@@ -17,7 +17,7 @@ WIRING = ("zhuge", "stream.commands", "stream.commands_worker", "batch.commands"
 WEB = ("stream/api*.py", "stream/assets.py", "stream/edge.py", "stream/metrics.py", "stream/problems.py")
 LIBRARIES = {  # who may know each: a path pattern; numpy is for everyone, and so is msgspec, which does no I/O
     "aiokafka": ("stream/broker*.py", "stream/bare_records.py"),
-    "bokeh": ("stream/assets.py", "stream/chart.py"),
+    "bokeh": ("batch/report*.py",),
     "click": ("zhuge.py", "*/commands*.py"),
     "cramjam": ("stream/receive_write.py",),
     "fastapi": WEB,
@@ -25,7 +25,7 @@ LIBRARIES = {  # who may know each: a path pattern; numpy is for everyone, and s
     "google": ("stream/receive_write.py",),
     "httpx": ("stream/client.py",),
     "kafka": ("stream/kafka_tools*.py",),
-    "matplotlib": ("stream/plot.py",),
+    "matplotlib": ("stream/plot.py", "batch/plots*.py"),
     "mode": ("stream/firehose.py", "stream/worker*.py"),
     "msgspec": ("*",),
     "numpy": ("*",),

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.batch.given import write_trace
+
 ROOT = Path(__file__).parent.parent
 TARGETS = ("setup", "demo", "check", "test", "faults", "bench", "services", "services-down", "clean")
 HERE = "tests/test_frame.py::test_a_zhuge_command_of_the_readme_runs"
@@ -32,6 +34,7 @@ TESTED: dict[str, str] = {
     "zhuge plot vm-000010 --out vm.png": HERE,
     "zhuge serve --help": HERE,
     "zhuge config": HERE,
+    "zhuge score trace.parquet --out plots": HERE,
     "zhuge --data data/mine replay synthetic:vms=40,days=16": HERE,
     "zhuge --data data/mine forecast --train": HERE,
     "make cluster": DRY,
@@ -88,8 +91,9 @@ def test_every_command_of_the_readme_has_a_test_and_the_map_names_no_other() -> 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory in which a small fleet has been through the demo once."""
+    """A directory with a small trace, in which a small fleet has been through the demo once."""
     folder = tmp_path_factory.mktemp("home")
+    write_trace(folder / "trace.parquet")
     run([zhuge(), "demo", "--once"], folder)
     return folder
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from batch.recorded import Recorded
-from tests.models.given import END, Floats
+from tests.models.given import END, Floats, rhythm
 
 
 def fleet_of(steps: Floats, end: int = END) -> Recorded:
@@ -18,6 +22,18 @@ def fleet_of(steps: Floats, end: int = END) -> Recorded:
     ids = tuple(f"vm-{k}" for k in range(len(steps)))
     start = end - steps.shape[1] * 5
     return Recorded(ids, start, 5, steps, known.astype(np.uint8), hours, counts.astype(np.uint8))
+
+
+def write_trace(path: Path) -> None:
+    """A trace of twelve VMs with a daily rhythm: 16 days of 5-minute samples from END on."""
+    steps = np.repeat(rhythm(12, 24 * 16, seed=2), 12, axis=1)
+    ids = np.repeat([f"vm-{k}" for k in range(len(steps))], steps.shape[1])
+    ts_s = END * 60 + np.tile(300 * np.arange(steps.shape[1]), len(steps))
+    pq.write_table(pa.table({"vm": ids, "ts": ts_s, "cpu": steps.ravel()}), path)
+
+
+def unwatched(share: float, what: str) -> None:
+    """A progress that nobody watches."""
 
 
 def hourly_fleet(hours: Floats, end: int = END) -> Recorded:
