@@ -90,7 +90,8 @@ def _bounds(axes: Axes, bounds: Bounds) -> None:
     names = [f"{name} %\n{count:,} h" for name, count in zip(LEVEL_NAMES, hours, strict=True)]
     axes.set_xticks(levels, names)
     axes.set_xlim(-0.5, len(levels) - 0.25)
-    axes.set_ylim(0.3, 1.02)
+    lowest = float(np.fmin.reduce(bounds.cells, axis=None, initial=0.44))
+    axes.set_ylim(lowest - 0.14, 1.02)  # the legend has its room below
     axes.set_xlabel("the VM's mean load over the week before", color=MUTED)
     axes.set_ylabel("hours at or under what was said", color=MUTED)
     title = f"P50 and P90: dots belong on the dashed lines\nP90 in all {bounds.overall[1]:.1%}, "

@@ -31,6 +31,7 @@ from models.score import mae
 OURS, PLAIN, MEAN_7D, ORACLE = "ours", "plain XGBoost", "hour-of-day mean 7 d", "oracle"
 ORIGIN_STEP_H = 29  # so that every hour of the day is an origin
 COSTED_VMS = 2_000  # the fleet is repeated to so many: of a few VMs the calls themselves would be measured
+COST_TRIES = 3
 LENGTHS: Mapping[str, tuple[int, bool]] = {"60 min": (60, True), "30 min": (30, False), "10 min": (10, False)}
 HOUR = "60 min"
 
@@ -140,12 +141,18 @@ def costs_s(question: Asked, learned: Learned) -> dict[str, float]:
     parts = (question.steps, question.came, question.hours)
     steps, came, hours = (part[rows] for part in parts)
     many = Asked(take_vms(question.history, rows), steps, question.day_h, came, hours)
-    cost_s = {}
-    for name, method in methods_of(learned).items():
+    costs = {name: _cost_s(method, many) for name, method in methods_of(learned).items()}
+    return {name: cost_s * 10_000 / COSTED_VMS for name, cost_s in costs.items()}
+
+
+def _cost_s(method: Method, question: Asked) -> float:
+    """The least of some tries: what else runs on the machine only adds to it."""
+    tries_s = []
+    for _ in range(COST_TRIES):
         began_s = time.process_time()
-        method(many, HOUR_MIN, True)
-        cost_s[name] = (time.process_time() - began_s) * 10_000 / COSTED_VMS
-    return cost_s
+        method(question, HOUR_MIN, True)
+        tries_s.append(time.process_time() - began_s)
+    return min(tries_s)
 
 
 def _ours(learned: Learned) -> Method:
