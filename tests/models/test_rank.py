@@ -54,7 +54,9 @@ def test_regrets_lie_between_the_best_hour_and_the_most(truth: Floats) -> None:
     some = teachable(room)
     assert ((regret[some] >= 0) & (regret[some] <= MOST_REGRET)).all()
     assert (regret[some].min(axis=1) == 0).all()
-    assert (regret[some].argmin(axis=1) == truth[some].argmin(axis=1)).all()
+    quietest = np.take_along_axis(truth[some], regret[some].argmin(axis=1)[:, None], axis=1)[:, 0]
+    # A difference so small that it vanishes beside the room is none.
+    assert quietest == pytest.approx(truth[some].min(axis=1), abs=1e-6)
 
 
 def test_scores_are_standardised_within_their_record() -> None:
