@@ -20,7 +20,8 @@ from models.calibration import (
     ratio_of,
     share_of,
 )
-from models.forecast import NO_START, SHAPE_ONE, STARTS, Forecaster, Rung
+from models.forecast import NO_START, Forecaster, Rung
+from models.judge import in_windows
 from models.minutes import STEP_MIN
 from models.records import mean_and_spread
 from models.score import MACRO_FLOOR_PCT
@@ -90,12 +91,5 @@ def load_in(question: Asked, starts: npt.NDArray[np.int64], minutes: int) -> Dou
 def said_of(records: Records, starts: npt.NDArray[np.int64], minutes: int) -> tuple[Doubles, Doubles, Doubles]:
     """Mean, P50 and P90 that the records say of these windows: float64[n], percent; of the first where none is."""
     first = np.where(starts == NO_START, 0, starts)
-    columns = first[:, None] + np.arange(minutes // STEP_MIN)
-    inside = records["inside"] * (records["scale"][:, None].astype(np.float64) / SHAPE_ONE)
-    rows = np.arange(len(first))[:, None]
-
-    def over(head: str) -> Doubles:
-        steps = np.maximum(records[head][:, :, None] / 100.0 + inside[:, None, :], 0.0).reshape(-1, STARTS)
-        return np.asarray(steps[rows, columns].mean(axis=1))
-
-    return over("mean"), over("p50"), over("p90")
+    mean, p50, p90 = (in_windows(records, head, first, minutes) for head in ("mean", "p50", "p90"))
+    return mean, p50, p90

@@ -166,7 +166,7 @@ def _promises(records: Records, rows: Ints, starts: Ints, terms: Terms) -> tuple
     """Expected load in the chosen windows and how sure it was said to be: float64[n] each, NaN where none is chosen."""
     promised, said = _nans(len(records)), _nans(len(records))
     promised[rows], p50, p90 = (
-        _in_windows(records[rows], name, starts, terms.minutes) for name in ("mean", "p50", "p90")
+        in_windows(records[rows], name, starts, terms.minutes) for name in ("mean", "p50", "p90")
     )
     champion = records["rung"][rows] == Rung.CHAMPION
     for calibration, whose in ((terms.calibration, champion), (DEFAULT, ~champion)):
@@ -176,7 +176,7 @@ def _promises(records: Records, rows: Ints, starts: Ints, terms: Terms) -> tuple
     return promised, said
 
 
-def _in_windows(records: Records, name: str, starts: Ints, minutes: int) -> Doubles:
+def in_windows(records: Records, name: str, starts: Ints, minutes: int) -> Doubles:
     """Mean of `mean`, `p50` or `p90` in each record's window: float64[n], percent; as `window.choose` has it."""
     weights = window_weights(minutes)
     hour, k = np.divmod(starts[:, None] + np.arange(len(weights)), _HOUR_STEPS)
