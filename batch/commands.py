@@ -12,13 +12,13 @@ from batch.rolling import Asked
 from batch.train import MOST_HELD_OUT_VMS, How, train_champion
 from models.effort import Effort
 from models.fleet import Vm, newest_lives
-from models.forecast import STARTS, Floats, History, slice_history, take_vms
+from models.forecast import STARTS, History, slice_history, take_vms
 from models.inside import profile_of
 from models.minutes import DAY_MIN, HOUR_MIN, STEP_MIN, Minute, Span
 from models.objects import open_objects
-from stream.stores.history import read_history
+from stream.stores.history import read_history, read_means
 from stream.stores.open import Stores
-from stream.stores.protocols import METRIC_CPU, Series
+from stream.stores.protocols import Series
 
 TRAIN_HOURS = 24 * 28
 PAST_DAYS = 14
@@ -35,23 +35,13 @@ def train_from_stores(
 
 
 def asked_from(series: Series, vms: Sequence[Vm], history: History, origin: Minute) -> Asked:
-    """The question at `origin` of some 4,000 of the VMs, their 5-minute means from each VM's present place."""
+    """The question at `origin` of some 4,000 of the VMs."""
     rows = np.arange(0, len(vms), max(1, len(vms) // MOST_HELD_OUT_VMS))
     known = take_vms(slice_history(history, origin), rows)
-    past, came = _steps(series, [vms[row] for row in rows.tolist()], origin)
+    span = Span(origin - PAST_DAYS * DAY_MIN, origin + STARTS * STEP_MIN)
+    steps, _ = read_means(series, [vms[row] for row in rows.tolist()], STEP_MIN, span)
+    past, came = steps[:, :-STARTS], steps[:, -STARTS:]
     shape, scale = profile_of(past, origin, PROFILE_ALPHA)
     column = history.mean.shape[1] - (history.end - origin) // HOUR_MIN
     hours = history.mean[rows, column : column + STARTS // 12]
     return Asked(replace(known, shape=shape, scale=scale), past, DAY_MIN // HOUR_MIN, came, hours)
-
-
-def _steps(series: Series, vms: Sequence[Vm], origin: Minute) -> tuple[Floats, Floats]:
-    """5-minute means: the days before `origin` and the record's hours after it."""
-    span = Span(origin - PAST_DAYS * DAY_MIN, origin + STARTS * STEP_MIN)
-    out = np.empty((len(vms), (span.end - span.start) // STEP_MIN), np.float32)
-    blocks = np.array([vm.current.block for vm in vms])
-    slots = np.array([vm.current.slot for vm in vms])
-    for block in np.unique(blocks):
-        mine = np.flatnonzero(blocks == block)
-        out[mine] = series.read(METRIC_CPU, STEP_MIN, [int(block)], span).mean[:, slots[mine]].T
-    return out[:, :-STARTS], out[:, -STARTS:]

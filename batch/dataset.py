@@ -28,6 +28,18 @@ WORN_GAPS = 0.3
 Ints = npt.NDArray[np.int64]
 
 
+class Known(NamedTuple):
+    """What was known of n VMs at an origin, and what came.
+
+    past: their histories; truth: float32[n, HOURS], percent up to 100, NaN = gap; vm: int64[n], which VM.
+    """
+
+    past: History
+    seen: Seen
+    truth: Floats
+    vm: Ints
+
+
 class Days(NamedTuple):
     """Days of VMs as they would have been asked at some origin, with what came.
 
@@ -72,8 +84,8 @@ def origins_of(history: History) -> Origins:
     return Origins(fit, held_out)
 
 
-def days_at(history: History, origin: Minute, vms: Ints, worn: np.random.Generator | None = None) -> Days:
-    """The days of these VMs from `origin` on; VMs of which nothing is known at it are left out.
+def known_at(history: History, origin: Minute, vms: Ints, worn: np.random.Generator | None = None) -> Known:
+    """These VMs as they would have been asked at `origin`; those of which nothing is known at it are left out.
 
     With `worn`, a quarter of them is seen with a shorter history or with gaps; what came stays as it is.
     """
@@ -86,8 +98,13 @@ def days_at(history: History, origin: Minute, vms: Ints, worn: np.random.Generat
         past = _worn(past, worn)
     seen = features(past)
     there = np.flatnonzero(~np.isnan(seen.level) & ~np.isnan(truth).all(axis=1))
-    hour_X = hour_features(take_vms(past, there))
-    return Days(hour_X, Seen(*(part[there] for part in seen)), truth[there], vms[there])
+    return Known(take_vms(past, there), seen.take(there), truth[there], vms[there])
+
+
+def days_at(history: History, origin: Minute, vms: Ints, worn: np.random.Generator | None = None) -> Days:
+    """What is learned from `known_at`."""
+    known = known_at(history, origin, vms, worn)
+    return Days(hour_features(known.past), known.seen, known.truth, known.vm)
 
 
 def fit_days(history: History, origins: Iterable[Minute], most_days: int, seed: int) -> Days:
@@ -106,10 +123,15 @@ def joined(parts: Iterable[Days]) -> Days:
     hour_X, seen, truth, vm = zip(*parts, strict=True)
     return Days(
         np.concatenate(hour_X),
-        Seen(*(np.concatenate(columns) for columns in zip(*seen, strict=True))),
+        joined_seen(seen),
         np.concatenate(truth),
         np.concatenate(vm),
     )
+
+
+def joined_seen(parts: Iterable[Seen]) -> Seen:
+    """What is known of all of these VMs."""
+    return Seen(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _worn(past: History, rng: np.random.Generator) -> History:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batch.rolling import Asked, Ints, Method, window_means
-from models.daily import SLOT_OF_LEAD, mean_known
+from models.daily import mean_known
 from models.forecast import NO_START, Floats
 from models.inside import HOUR_STEPS
 from models.minutes import DAY_MIN, DAY_STEPS, HOUR_MIN, STEP_MIN, utc_offsets_min
@@ -56,12 +56,6 @@ def quietest(expected: Floats, minutes: int, whole_hours: bool) -> Ints:
         means = np.where(np.arange(means.shape[1]) % HOUR_STEPS == 0, means, np.nan)
     there = ~np.isnan(means).all(axis=1)
     return np.where(there, np.where(np.isnan(means), np.inf, means).argmin(axis=1), NO_START)
-
-
-def hour_of_day(asked: Asked) -> Floats:
-    """The mean of the same hour over the last 7 days: the peer's forecast, float32[n, HOURS]."""
-    days = asked.history.mean[:, -7 * 24 :].reshape(len(asked.history.mean), 7, 24)
-    return mean_known(days, axis=1)[:, SLOT_OF_LEAD]
 
 
 RULES: Mapping[str, Method] = {

@@ -15,13 +15,13 @@ import numpy.typing as npt
 from batch.recorded import Recorded, came_after, history_at
 from models.forecast import HOURS, NO_START, STARTS, Floats, Forecaster, History, Rung
 from models.inside import HOUR_STEPS
+from models.judge import LEAST_KNOWN
 from models.ladder import climb, state_of
 from models.minutes import DAY_STEPS, HOUR_MIN, STEP_MIN, Minute
 from models.quiet import default_starts
 from models.records import pack
 
 STALE_AFTER_MIN = 180
-LEAST_KNOWN = 0.95  # share of the day's 5-minute steps that must have come
 
 Ints = npt.NDArray[np.int64]
 Records = npt.NDArray[np.void]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from batch.dataset import fit_days, origins_of
 from batch.kinds import Kinds, kinds_of
-from batch.peers import RULES, by_hours, hour_of_day
+from batch.peers import RULES, by_hours
 from batch.recorded import Recorded, history_at
 from batch.regrets import Table, clusters_of, table_of
 from batch.reliability import Bins, Bounds, Kept, Sure, bins_of, bounds_of, kept_of, sure_of
@@ -20,7 +20,7 @@ from batch.rolling import Asked, Loads, Method, Records, asked_at, loads_of, ori
 from batch.spans import check_span, default_split
 from batch.train import How, Progress, train_set
 from models import xgb_plain
-from models.baseline import HourOfDay, KindProfile
+from models.baseline import HourOfDay, KindProfile, hour_of_day_mean
 from models.calibration import DEFAULT, Calibration
 from models.effort import Effort
 from models.errors import BadInput
@@ -167,7 +167,7 @@ def _ask(question: Asked, learned: Learned) -> Answered:
     """Every method about one origin; each forecast is made once, for all lengths of window."""
     day = slice(0, question.day_h)
     records = served(question.history, learned.ladder)
-    said = {MEAN_7D: hour_of_day(question), PLAIN: learned.plain(question.history)}
+    said = {MEAN_7D: hour_of_day_mean(question.history), PLAIN: learned.plain(question.history)}
     loads, ours = {}, {}
     for name, (minutes, whole_hours) in LENGTHS.items():
         ours[name] = starts_of(records, minutes, question.day_h, whole_hours=whole_hours)

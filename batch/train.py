@@ -12,16 +12,17 @@ from typing import NamedTuple
 from uuid import uuid4
 
 import numpy as np
+import numpy.typing as npt
 
-from batch.dataset import Days, days_at, fit_days, joined, origins_of
+from batch.dataset import fit_days, joined_seen, known_at, origins_of
 from batch.rolling import Asked, loads_of, served, starts_of
 from batch.windows import calibrate_windows
 from models.baseline import hour_of_day_mean
 from models.calibration import Calibration, to_json
 from models.effort import Effort
 from models.errors import BadInput
-from models.features import FEATURES
-from models.forecast import History, slice_history
+from models.features import FEATURES, Seen
+from models.forecast import Floats, History
 from models.manifest import Facts, Golden
 from models.minutes import HOUR_MIN, Minute
 from models.objects import Objects
@@ -76,7 +77,7 @@ def train_set(history: History, how: How, progress: Progress) -> TrainedSet:
     forecaster = untitled(student)
     progress(0.8, "held-out days")
     late = _held_out(history, origins.held_out)
-    scores = _scores(forecaster, late) | _peer_score(history, origins.held_out)
+    scores = _scores(forecaster, late)
     forecaster = calibrate(forecaster, late.seen, late.truth)
     progress(0.9, "windows")
     asked = [how.asked(origin) for origin in origins.held_out]
@@ -86,12 +87,27 @@ def train_set(history: History, how: How, progress: Progress) -> TrainedSet:
     )
 
 
-def _held_out(history: History, origins: list[Minute]) -> Days:
+class HeldOut(NamedTuple):
+    """Days to judge by: seen, truth and vm as in `dataset.Known`; peer: what the plain hour-of-day mean says."""
+
+    seen: Seen
+    truth: Floats
+    vm: npt.NDArray[np.int64]
+    peer: Floats
+
+
+def _held_out(history: History, origins: list[Minute]) -> HeldOut:
     """The days to judge by. BadInput unless there are some of odd and some of even rows: one half corrects the P90,
     the other shows what that gave.
     """
     some = np.arange(0, len(history.mean), max(1, len(history.mean) // MOST_HELD_OUT_VMS))
-    late = joined(days_at(history, origin, some) for origin in origins)
+    parts = [known_at(history, origin, some) for origin in origins]
+    late = HeldOut(
+        joined_seen(one.seen for one in parts),
+        np.concatenate([one.truth for one in parts]),
+        np.concatenate([one.vm for one in parts]),
+        np.concatenate([hour_of_day_mean(one.past) for one in parts]),
+    )
     if len(np.unique(late.vm % 2)) < 2:
         raise BadInput(
             "history to train on",
@@ -138,7 +154,7 @@ def _facts(history: History, objects: Objects, scores: dict[str, float]) -> Fact
     )
 
 
-def _scores(forecaster: XgbForecaster, late: Days) -> dict[str, float]:
+def _scores(forecaster: XgbForecaster, late: HeldOut) -> dict[str, float]:
     """On the held-out days; P90's coverage on every second VM, with margins from the others."""
     said = forecaster.predict_seen(late.seen)
     odd, even = np.flatnonzero(late.vm % 2 == 1), np.flatnonzero(late.vm % 2 == 0)
@@ -148,17 +164,8 @@ def _scores(forecaster: XgbForecaster, late: Days) -> dict[str, float]:
         "mae_pct": mae(said.p50, late.truth),
         "mean_head_mae_pct": mae(said.mean, late.truth),
         "interval_coverage": interval_coverage(bound, late.truth[odd]),
+        "hour_of_day_mean_mae_pct": mae(late.peer, late.truth),
     }
-
-
-def _peer_score(history: History, origins: list[Minute]) -> dict[str, float]:
-    said, truths = [], []
-    everyone = np.arange(len(history.mean))
-    for origin in origins:
-        known = days_at(history, origin, everyone)
-        said.append(hour_of_day_mean(slice_history(history, origin))[known.vm])
-        truths.append(known.truth)
-    return {"hour_of_day_mean_mae_pct": mae(np.concatenate(said), np.concatenate(truths))}
 
 
 def _window_scores(forecaster: XgbForecaster, asked: list[Asked], price: float) -> dict[str, float]:

@@ -12,10 +12,9 @@ import numpy.typing as npt
 from models.daily import DAY_HOURS, PROFILE_DAYS, SLOT_OF_LEAD, day_profile, floor_forecast, last_days, mean_known
 from models.features import MOST_SPREADS
 from models.forecast import HOURS, Floats, History
-from models.minutes import DAY_MIN, HOUR_MIN, utc_offsets_min
+from models.minutes import DAY_MIN, EPOCH_WEEKDAY, HOUR_MIN, utc_offsets_min
 
 WEEK_HOURS = 168
-MONDAY_OFFSET = 3  # days from a Monday to 1970-01-01, a Thursday
 
 LEVELS = (
     "floor_pct",  # day profile + decayed drift of the level
@@ -163,5 +162,5 @@ def _calendar(history: History) -> dict[str, npt.NDArray[np.float32]]:
     return {
         "lead_h": np.arange(HOURS, dtype=np.float32)[None],
         "local_hour_h": (local % DAY_MIN / HOUR_MIN).astype(np.float32),
-        "local_weekday": ((local // DAY_MIN + MONDAY_OFFSET) % 7).astype(np.float32),
+        "local_weekday": ((local // DAY_MIN + EPOCH_WEEKDAY) % 7).astype(np.float32),
     }
